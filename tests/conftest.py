@@ -1,0 +1,3 @@
+"""Fixtures by topic, as plugins."""
+
+pytest_plugins = ["tests.support.fixtures"]

@@ -1,0 +1,82 @@
+"""Session fixtures of the real data plane: Postgres from the wheel, Debian's redis-server."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.support import postgres
+from tests.support.catalog import TestCatalog, lay_catalog
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Server]:
+    """A real Postgres with pgvector for this worker."""
+    with postgres.running() as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres_server: postgres.Server) -> Iterator[str]:
+    """Connection string of a fresh database, as an admin with CREATEROLE and no superuser."""
+    name = f"t_{uuid4().hex[:12]}"
+    yield postgres_server.create_database(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def catalog(database: str) -> TestCatalog:
+    """A catalog in a fresh database."""
+    return lay_catalog(database)
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A real redis-server with a password, for this worker; each test uses keys of its own."""
+    program = shutil.which("redis-server")
+    assert program, "redis-server is missing: `make test` installs it from Debian's packages"
+    port = postgres.free_port()
+    home = Path(tempfile.mkdtemp(prefix="rag-redis-"))
+    command = [
+        program,
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--dir",
+        str(home),
+        "--requirepass",
+        "secret",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        wait_for_port(port)
+        yield f"redis://:secret@127.0.0.1:{port}/0"
+    finally:
+        process.terminate()
+        process.wait(10)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def wait_for_port(port: int, seconds: float = 10) -> None:
+    """Return when 127.0.0.1:port accepts; TimeoutError after `seconds`."""
+
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"nothing listens on 127.0.0.1:{port}") from None
+            time.sleep(0.02)
