@@ -41,7 +41,7 @@ class TestCatalog:
         for stem, role in logins.items():
             (folder / f"{stem.replace('_', '-')}.username").write_text(role)
             (folder / f"{stem.replace('_', '-')}.password").write_text(PASSWORD)
-        return Database(credentials=PurePosixPath(folder), schema=self.names.schema)
+        return Database(credentials=PurePosixPath(folder), schema_=self.names.schema)
 
     def connect(self) -> psycopg.Connection[tuple[object, ...]]:
         """The admin's connection, acting as the owner."""
@@ -60,7 +60,8 @@ class TestCatalog:
             admin.execute(tenant_ddl(tenant))
             admin.execute(
                 f"INSERT INTO {self.names.schema}.tenant"
-                " (id, namespace, name, uid, state, schema, reader, ingestion, shard, api_keys) VALUES (%s, %s, %s, 'uid', 'Active', %s, %s, %s, 0, %s)",
+                " (id, namespace, name, uid, state, schema, reader, ingestion, shard, api_keys)"
+                " VALUES (%s, %s, %s, 'uid', 'Active', %s, %s, %s, 0, %s)",
                 [
                     tenant.incarnation,
                     namespace,

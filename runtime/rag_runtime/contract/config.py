@@ -44,7 +44,7 @@ class Endpoint(Document):
 
 
 class EmbeddingProfile(Document):
-    """Everything that decides what vector a text gets. Recorded whole in a revision; an index holds one profile only."""
+    """Everything that decides what vector a text gets. Recorded whole in a revision; an index holds one."""
 
     endpoint: Endpoint | None = None
     """None: the built-in embedder."""
@@ -234,6 +234,8 @@ class IngestConfig(Document):
     tenant_schema: str
     sources: list[SourceConfig]
     shape: IndexShape
+    profiles: dict[str, EmbeddingProfile] = {}
+    """By `identity`: profiles of other live revisions, so that the serving one stays fresh while the next is built."""
     embedding: EmbeddingCalls = EmbeddingCalls()
     max_file_bytes: int = 50 * 1024 * 1024
     lease_seconds: int = 60

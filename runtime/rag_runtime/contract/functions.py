@@ -89,6 +89,7 @@ BEGIN
     tokens int NOT NULL, metadata jsonb NOT NULL, acl text[] NOT NULL, expires_at timestamptz,
     embedding public.%3$s(%4$s) NOT NULL)', s, n, kind, dims);
   EXECUTE format('ALTER TABLE %I.chunk_r%s ALTER embedding SET STORAGE PLAIN', s, n);
+  EXECUTE format('CREATE INDEX ON %I.chunk_r%s (document)', s, n);
   EXECUTE format('CREATE TABLE %I.term_r%s (id int GENERATED ALWAYS AS IDENTITY, term text NOT NULL, df int NOT NULL)', s, n);
   EXECUTE format('CREATE TABLE %I.post_r%s (term_id int NOT NULL, chunk int NOT NULL, w real NOT NULL)
     WITH (autovacuum_vacuum_insert_scale_factor = 0.02)', s, n);
@@ -116,7 +117,6 @@ BEGIN
   PERFORM set_config('maintenance_work_mem', memory || 'kB', true),
     set_config('max_parallel_maintenance_workers', CASE WHEN memory > 49152 THEN '0' ELSE '1' END, true);
   EXECUTE format('ALTER TABLE %I.chunk_r%s ADD PRIMARY KEY (id)', s, n);
-  EXECUTE format('CREATE INDEX ON %I.chunk_r%s (document)', s, n);
   EXECUTE format('CREATE INDEX ON %I.chunk_r%s USING gin (acl)', s, n);
   EXECUTE format('CREATE INDEX ON %I.chunk_r%s USING gin (metadata jsonb_path_ops)', s, n);
   EXECUTE format('ALTER TABLE %I.term_r%s ADD PRIMARY KEY (term)', s, n);
@@ -152,7 +152,7 @@ BEGIN
     INSERT INTO %1$I.stat_r%2$s (n, avgdl) SELECT more.n, base.avgdl FROM more, base
       WHERE NOT EXISTS (SELECT FROM %1$I.stat_r%2$s)', s, n, cfg) USING docs;
 END $$;
-CREATE FUNCTION {c}.remove_chunks(s text, n int, docs bigint[]) RETURNS bigint HEAD AS $$
+CREATE FUNCTION {c}.remove_chunks(s text, n int, docs bigint[]) RETURNS bigint HEAD SET enable_seqscan = off AS $$
 DECLARE cfg text := coalesce({c}.shape_of(s, n) ->> 'textSearch', 'simple'); gone bigint;
 BEGIN
   EXECUTE format('WITH gone AS MATERIALIZED (DELETE FROM %1$I.chunk_r%2$s WHERE document = ANY ($1) RETURNING id, title, heading, text),
@@ -167,6 +167,9 @@ BEGIN
 END $$;
 """
 
+# Lock order of all that changes documents or chunks: pointer, documents, chunks. Sync takes the pointer by `draw`, index by
+# `begin_batch`; the other way round a sync and an index batch of the serving revision deadlock, and a promotion that
+# commits between a batch's look at the pointer and its commit would leave changed rows under an old version.
 _CHANGES = """
 CREATE FUNCTION {c}.live_revisions(s text) RETURNS SETOF int HEAD AS $$
 BEGIN
@@ -176,6 +179,7 @@ CREATE FUNCTION {c}.tombstone(fence bigint, ids bigint[]) RETURNS bigint HEAD AS
 DECLARE p {c}.pointer := {c}.self(); base bigint; r int; gone bigint; visible bool := false;
 BEGIN
   base := {c}.draw(cardinality(ids), fence) - cardinality(ids);
+  SELECT t.active INTO p.active FROM {c}.pointer t WHERE t.tenant = p.tenant;
   EXECUTE format('UPDATE %I.document d SET deleted = true, text = '''', sections = ''[]'', validator = NULL, content_hash = '''',
     seq = $2 + i.ord, changed_at = now() FROM unnest($1) WITH ORDINALITY i(id, ord) WHERE d.id = i.id AND NOT d.deleted', p.schema)
     USING ids, base;
@@ -192,16 +196,28 @@ CREATE FUNCTION {c}.changes(list jsonb) RETURNS TABLE (id bigint, metadata jsonb
   FROM jsonb_array_elements(list) e
 $$;
 CREATE FUNCTION {c}.restate(fence bigint, changes jsonb) RETURNS void HEAD AS $$
-DECLARE p {c}.pointer := {c}.self(); r int;
+DECLARE p {c}.pointer := {c}.self(); r int; n bigint; visible bool := false;
 BEGIN
   PERFORM {c}.draw(0, fence);
+  SELECT t.active INTO p.active FROM {c}.pointer t WHERE t.tenant = p.tenant;
   EXECUTE format('UPDATE %I.document d SET metadata = x.metadata, acl = x.acl, expires_at = x.expires_at, changed_at = now()
     FROM {c}.changes($1) x WHERE d.id = x.id', p.schema) USING changes;
   FOR r IN SELECT {c}.live_revisions(p.schema) LOOP
     EXECUTE format('UPDATE %I.chunk_r%s c SET metadata = x.metadata, acl = x.acl, expires_at = x.expires_at
       FROM {c}.changes($1) x WHERE c.document = x.id', p.schema, r) USING changes;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    visible := visible OR (n > 0 AND r = p.active);
   END LOOP;
-  IF p.active IS NOT NULL THEN PERFORM {c}.bump(p.tenant); END IF;
+  IF visible THEN PERFORM {c}.bump(p.tenant); END IF;
+END $$;
+CREATE FUNCTION {c}.begin_batch(revision int, shard int, epoch bigint) RETURNS void HEAD AS $$
+DECLARE p {c}.pointer := {c}.self(); n int;
+BEGIN
+  PERFORM 1 FROM {c}.pointer t WHERE t.tenant = p.tenant AND t.open FOR NO KEY UPDATE;
+  IF NOT FOUND THEN RAISE EXCEPTION 'tenant % is closed', p.tenant USING ERRCODE = 'RG002'; END IF;
+  EXECUTE format('SELECT count(*) FROM %I.run WHERE step = ''Index'' AND revision = $1 AND shard = $2 AND epoch = $3', p.schema)
+    INTO n USING revision, shard, epoch;
+  IF n = 0 THEN RAISE EXCEPTION 'superseded: another run indexes this revision' USING ERRCODE = 'RG001'; END IF;
 END $$;
 CREATE FUNCTION {c}.replace_chunks(revision int, docs bigint[]) RETURNS bigint HEAD AS $$
 DECLARE p {c}.pointer := {c}.self();
@@ -219,10 +235,10 @@ BEGIN
   IF state NOT IN ('Building', 'Ready', 'Active', 'Retained') THEN
     RAISE EXCEPTION 'superseded: revision % is %', revision, state USING ERRCODE = 'RG001';
   END IF;
-  IF built AND cardinality(docs) > 0 THEN PERFORM {c}.lex(p.schema, revision, docs); END IF;
   IF cardinality(docs) > 0 THEN
-    PERFORM 1 FROM {c}.pointer t WHERE t.tenant = p.tenant AND t.active = revision FOR UPDATE;
-    IF FOUND THEN PERFORM {c}.bump(p.tenant); END IF;
+    SELECT t.active INTO p.active FROM {c}.pointer t WHERE t.tenant = p.tenant FOR NO KEY UPDATE;
+    IF built THEN PERFORM {c}.lex(p.schema, revision, docs); END IF;
+    IF p.active = revision THEN PERFORM {c}.bump(p.tenant); END IF;
   END IF;
 END $$;
 """

@@ -1,0 +1,45 @@
+"""`rag-operator run` reconciles; `rag-operator check` says whether this process could."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from importlib.metadata import version
+
+from rag_operator.engine.settings import Settings, from_environment
+from rag_operator.handlers import logs, process
+from rag_operator.kube.client import Api
+from rag_operator.kube.kinds import PIPELINE, TENANT
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    parser = argparse.ArgumentParser(prog="rag-operator", description=__doc__)
+    parser.add_argument("--version", action="version", version=version("rag-operator"))
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("run", help="run the operator")
+    commands.add_parser("check", help="exit 0 when the API server answers and knows our kinds")
+    arguments = parser.parse_args()
+    try:
+        settings = from_environment(os.environ, version("rag-operator"))
+    except ValueError as error:
+        sys.exit(f"rag-operator: {error}")
+    logs.configure(settings.log_level)
+    asyncio.run(process.run(settings) if arguments.command == "run" else _check(settings))
+
+
+async def _check(settings: Settings) -> None:
+    api = await Api.connect(settings.kubeconfig)
+    try:
+        for kind in (PIPELINE, TENANT):
+            for namespace in settings.watch_namespaces or (None,):
+                count = len([item async for items, _ in api.pages(kind, namespace) for item in items])
+                sys.stdout.write(f"{kind.plural}: {count} in {namespace or 'all namespaces'}\n")
+    finally:
+        await api.close()
+
+
+if __name__ == "__main__":
+    main()

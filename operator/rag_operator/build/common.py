@@ -1,0 +1,239 @@
+"""What all builders share: owner, labels, security contexts, resources, volumes and the skeleton of a pod."""
+
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from rag_operator.api import names
+from rag_operator.api.common import Resources
+from rag_operator.api.formats import Quantity
+from rag_operator.api.pipeline import RagPipeline
+from rag_operator.api.tenant import RagTenant
+
+Manifest: TypeAlias = dict[str, Any]
+Resource: TypeAlias = RagPipeline | RagTenant
+
+OUR_USER = 65532
+"""User and group of the images of operator and runtime."""
+SERVICE_USER = 999
+"""User and group of the public images of Postgres, pgvector and Redis."""
+
+READ_ONLY_MODE = 0o444
+"""Of files from Secrets and ConfigMaps. They belong to root, and the pods of tenants have no fsGroup: on a tenant's
+own volume it would change the owner of every file."""
+GRACE_SECONDS = 30
+"""What running work gets when a pod ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What this operator was released with: its version, the images of what it runs, and how they are pulled."""
+
+    version: str
+    runtime_image: str
+    postgres_image: str
+    redis_image: str
+    pull_policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseAddress:
+    """Where a Postgres is, without a login. `ca` is the PEM bundle that its certificate is checked with."""
+
+    host: str
+    port: int
+    dbname: str
+    sslmode: str
+    ca: str | None = None
+
+
+def owner_reference(resource: Resource) -> Manifest:
+    """The controlling owner: its deletion deletes the child, after the owner's finalizers."""
+    return {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "name": resource.metadata.name,
+        "uid": resource.metadata.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def pipeline_metadata(pipeline: RagPipeline, name: str, component: str) -> Manifest:
+    """Metadata of a pipeline's child."""
+    return _metadata(pipeline, name, names.pipeline_labels(pipeline.metadata.name, component))
+
+
+def tenant_metadata(tenant: RagTenant, name: str, component: str) -> Manifest:
+    """Metadata of a tenant's child."""
+    return _metadata(tenant, name, tenant_labels(tenant, component))
+
+
+def tenant_labels(tenant: RagTenant, component: str) -> dict[str, str]:
+    """Labels of a tenant's children and of their pods."""
+    return names.tenant_labels(tenant.spec.pipeline_ref.name, tenant.metadata.name, component)
+
+
+def _metadata(owner: Resource, name: str, labels: dict[str, str]) -> Manifest:
+    return {
+        "name": name,
+        "namespace": owner.metadata.namespace,
+        "labels": labels,
+        "ownerReferences": [owner_reference(owner)],
+    }
+
+
+def secret(metadata: Manifest, data: Mapping[str, str]) -> Manifest:
+    """A Secret. `data`, because server-side apply never removes a key that was once applied as `stringData`."""
+    encoded = {key: b64encode(value.encode()).decode() for key, value in data.items()}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": encoded}
+
+
+def database_files(database: DatabaseAddress, logins: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    """The files of a database folder: address, and user name and password of each login by its stem."""
+    files = {
+        "host": database.host,
+        "port": str(database.port),
+        "dbname": database.dbname,
+        "sslmode": database.sslmode,
+    }
+    if database.ca is not None:
+        files["ca.crt"] = database.ca
+    for stem, (username, password) in logins.items():
+        files |= {f"{stem}.username": username, f"{stem}.password": password}
+    return files
+
+
+def pod_security(user: int, *, own_volumes: bool) -> Manifest:
+    """Security context of a pod as the restricted standard asks; `own_volumes`: its volumes become the user's."""
+    context: Manifest = {
+        "runAsNonRoot": True,
+        "runAsUser": user,
+        "runAsGroup": user,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    if own_volumes:
+        context |= {"fsGroup": user, "fsGroupChangePolicy": "OnRootMismatch"}
+    return context
+
+
+def container_security() -> Manifest:
+    """Security context of a container as the restricted standard asks, with a read-only root besides."""
+    return {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+    }
+
+
+def resources(given: Resources, defaults: Resources) -> Manifest:
+    """The given requests and limits, and the defaults where nothing is given.
+
+    A default yields where it would contradict what is given: a default limit is raised to a larger request, a default
+    request lowered to a smaller limit.
+    """
+    requests = dict(defaults.requests) | dict(given.requests)
+    limits = dict(defaults.limits) | dict(given.limits)
+    for name in requests.keys() & limits.keys():
+        if requests[name].value > limits[name].value:
+            if name in given.limits and name not in given.requests:
+                requests[name] = limits[name]
+            elif name not in given.limits:
+                limits[name] = requests[name]
+    result: Manifest = {"requests": _plain(requests), "limits": _plain(limits)}
+    return {part: amounts for part, amounts in result.items() if amounts}
+
+
+def _plain(amounts: Mapping[str, Quantity]) -> dict[str, str]:
+    return {name: str(amount) for name, amount in sorted(amounts.items())}
+
+
+def amounts(cpu: str, memory: str, memory_limit: str) -> Resources:
+    """Defaults of one kind of pod. No CPU limit: it would throttle while the node idles."""
+    return Resources(
+        requests={"cpu": Quantity(cpu), "memory": Quantity(memory)}, limits={"memory": Quantity(memory_limit)}
+    )
+
+
+def empty_dir(name: str, size: str, *, memory: bool = False) -> Manifest:
+    """A volume that lives as long as the pod; in memory it counts against the container's limit."""
+    return {"name": name, "emptyDir": {"sizeLimit": size} | ({"medium": "Memory"} if memory else {})}
+
+
+def secret_volume(name: str, secret_name: str, keys: Iterable[str] = (), *, optional: bool = False) -> Manifest:
+    """A volume with the keys of a Secret as files; all keys where none is named."""
+    source: Manifest = {"secretName": secret_name, "defaultMode": READ_ONLY_MODE, "optional": optional}
+    if items := [{"key": key, "path": key} for key in sorted(keys)]:
+        source["items"] = items
+    return {"name": name, "secret": source}
+
+
+def config_map_volume(name: str, config_map: str) -> Manifest:
+    """A volume with the keys of a ConfigMap as files."""
+    source = {"name": config_map, "defaultMode": READ_ONLY_MODE, "optional": False}
+    return {"name": name, "configMap": source}
+
+
+def mount(name: str, path: str, *, read_only: bool = True) -> Manifest:
+    """Where a volume is seen."""
+    return {"name": name, "mountPath": path, "readOnly": read_only}
+
+
+def pod(user: int, container: Manifest, volumes: Sequence[Manifest], *, own_volumes: bool) -> Manifest:
+    """A pod's spec with one container, without a service account's token and without Services as variables."""
+    return {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": pod_security(user, own_volumes=own_volumes),
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "containers": [{**container, "securityContext": container_security()}],
+        "volumes": list(volumes),
+    }
+
+
+def pull_secrets(pipeline: RagPipeline) -> Manifest:
+    """The part of a pod's spec that names the Secrets for pulling its image."""
+    secrets = [{"name": str(ref.name)} for ref in pipeline.spec.query.image_pull_secrets]
+    return {"imagePullSecrets": secrets} if secrets else {}
+
+
+def runtime_image(pipeline: RagPipeline, release: Release) -> str:
+    """Image of query and ingestion pods."""
+    return pipeline.spec.query.image or release.runtime_image
+
+
+def spread(selector: Mapping[str, str]) -> list[Manifest]:
+    """Soft spreading over nodes and zones; the pods of each rollout by themselves."""
+    constraint: Manifest = {
+        "maxSkew": 1,
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": dict(selector)},
+        "matchLabelKeys": ["pod-template-hash"],
+    }
+    return [{**constraint, "topologyKey": key} for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")]
+
+
+def secret_versions(versions: Mapping[str, str]) -> str:
+    """The value of the annotation that rolls pods when a Secret changes: names and versions, nothing of the content."""
+    return ",".join(f"{name}={version}" for name, version in sorted(versions.items()))
+
+
+def name_of(pipeline: RagPipeline) -> str:
+    """The pipeline's name."""
+    return pipeline.metadata.name
+
+
+def service_host(service: str, namespace: str) -> str:
+    """A Service's name within the cluster, as `names.query_endpoint` writes it."""
+    return f"{service}.{namespace}.svc"
+
+
+def http_probe(path: str, period: int, failures: int, timeout: int = 2) -> Manifest:
+    """A probe of the container's port called http. Kubernetes' defaults are written out, as read-back shows them."""
+    return {
+        "httpGet": {"path": path, "port": "http", "scheme": "HTTP"},
+        "periodSeconds": period,
+        "failureThreshold": failures,
+        "timeoutSeconds": timeout,
+    }

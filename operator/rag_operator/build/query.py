@@ -1,0 +1,179 @@
+"""The query service: configuration, database login, Deployment, Service, autoscaler and disruption budget."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rag_operator.api import names, resolve
+from rag_operator.api.common import SecretKeyRef
+from rag_operator.api.pipeline import RagPipeline
+from rag_operator.build import cache, common, config
+from rag_operator.build.common import DatabaseAddress, Manifest, Release
+from rag_operator.build.keys import key_mounts, key_volumes
+from rag_runtime.contract.config import ServeConfig
+
+_PRE_STOP_SECONDS = 5
+"""Endpoints and proxies learn in about a second that a pod ends; until then it still gets requests."""
+_RESOURCES = common.amounts(cpu="200m", memory="384Mi", memory_limit="1Gi")
+
+
+@dataclass(frozen=True, slots=True)
+class QueryInputs:
+    """What the query pods are made of beside the spec.
+
+    `secret_versions`: uid and resourceVersion, in a form of the caller's, of each Secret whose change must roll the
+    pods. The database login's is not among them: its files are read again. `replicas` is None where an autoscaler
+    owns the number. `key_refs` are the configuration's, see `config.key_refs`.
+    """
+
+    config_map: str
+    secret_versions: Mapping[str, str]
+    replicas: int | None
+    key_refs: tuple[SecretKeyRef, ...] = ()
+
+
+def runtime_config_map(pipeline: RagPipeline, document: ServeConfig) -> Manifest:
+    """The query pods' configuration, named by its content."""
+    text = config.render(document)
+    name = names.runtime_config(common.name_of(pipeline), config.content_hash(text))
+    return config.config_map(common.pipeline_metadata(pipeline, name, names.COMPONENT_QUERY), text)
+
+
+def query_database_secret(
+    pipeline: RagPipeline, database: DatabaseAddress, logins: Mapping[str, tuple[str, str]]
+) -> Manifest:
+    """The query pods' database folder; `logins` is user name and password by stem (`query-00`)."""
+    name = names.query_database_secret(common.name_of(pipeline))
+    metadata = common.pipeline_metadata(pipeline, name, names.COMPONENT_QUERY)
+    return common.secret(metadata, common.database_files(database, logins))
+
+
+def query_deployment(pipeline: RagPipeline, release: Release, inputs: QueryInputs) -> Manifest:
+    """The query pods. A rollout brings one new pod at a time and never has fewer than asked for."""
+    name = common.name_of(pipeline)
+    metadata = common.pipeline_metadata(pipeline, names.query(name), names.COMPONENT_QUERY)
+    spec: Manifest = {
+        "revisionHistoryLimit": 2,
+        "progressDeadlineSeconds": 300,
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+        "selector": {"matchLabels": names.pipeline_selector(name, names.COMPONENT_QUERY)},
+        "template": {
+            "metadata": {
+                "labels": names.pipeline_labels(name, names.COMPONENT_QUERY),
+                "annotations": {
+                    names.ANNOTATION_CONFIG: inputs.config_map,
+                    names.ANNOTATION_SECRET_VERSIONS: common.secret_versions(inputs.secret_versions),
+                },
+            },
+            "spec": _pod(pipeline, release, inputs),
+        },
+    }
+    if inputs.replicas is not None:
+        spec["replicas"] = inputs.replicas
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
+
+
+def query_service(pipeline: RagPipeline) -> Manifest:
+    """The address that clients call."""
+    name = common.name_of(pipeline)
+    port = {
+        "name": "http",
+        "port": names.QUERY_PORT,
+        "targetPort": "http",
+        "protocol": "TCP",
+        "appProtocol": "http",
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": common.pipeline_metadata(pipeline, names.query_service(name), names.COMPONENT_QUERY),
+        "spec": {
+            "type": "ClusterIP",
+            "selector": names.pipeline_selector(name, names.COMPONENT_QUERY),
+            "ports": [port],
+        },
+    }
+
+
+def query_hpa(pipeline: RagPipeline) -> Manifest | None:
+    """The autoscaler, where the spec gives a range."""
+    replicas = resolve.replicas(pipeline.spec.scaling)
+    if not replicas.autoscaled:
+        return None
+    name = names.query(common.name_of(pipeline))
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": common.pipeline_metadata(pipeline, name, names.COMPONENT_QUERY),
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+            "minReplicas": replicas.minimum,
+            "maxReplicas": replicas.maximum,
+            "metrics": [_cpu(metric.average_utilization_percent) for metric in replicas.metrics],
+        },
+    }
+
+
+def query_pdb(pipeline: RagPipeline) -> Manifest | None:
+    """The disruption budget, where there are two pods: with one it would only block the draining of nodes."""
+    if resolve.replicas(pipeline.spec.scaling).minimum < 2:
+        return None
+    name = common.name_of(pipeline)
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": common.pipeline_metadata(pipeline, names.query(name), names.COMPONENT_QUERY),
+        "spec": {
+            "maxUnavailable": 1,
+            # A pod that isn't ready serves nobody, and must not keep a node from being drained.
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "selector": {"matchLabels": names.pipeline_selector(name, names.COMPONENT_QUERY)},
+        },
+    }
+
+
+def _cpu(percent: int) -> Manifest:
+    target = {"type": "Utilization", "averageUtilization": percent}
+    return {"type": "Resource", "resource": {"name": "cpu", "target": target}}
+
+
+def _pod(pipeline: RagPipeline, release: Release, inputs: QueryInputs) -> Manifest:
+    name = common.name_of(pipeline)
+    refs = (*config.key_refs_of(pipeline.spec), *inputs.key_refs)
+    volumes = [
+        common.config_map_volume("config", inputs.config_map),
+        common.secret_volume("database", names.query_database_secret(name)),
+        common.secret_volume("cache", cache.secret_name(pipeline), [config.CACHE_URL_KEY]),
+        *key_volumes(refs),
+        common.empty_dir("tmp", "1Gi"),
+    ]
+    mounts = [
+        common.mount("config", str(config.CONFIG_FOLDER)),
+        common.mount("database", str(config.DATABASE_FOLDER)),
+        common.mount("cache", str(config.CACHE_FOLDER)),
+        *key_mounts(refs),
+        common.mount("tmp", "/tmp", read_only=False),  # noqa: S108
+    ]
+    container = {**_container(pipeline, release), "volumeMounts": mounts}
+    pod = common.pod(common.OUR_USER, container, volumes, own_volumes=True)
+    return {
+        **pod,
+        **common.pull_secrets(pipeline),
+        "terminationGracePeriodSeconds": _PRE_STOP_SECONDS + common.GRACE_SECONDS,
+        "topologySpreadConstraints": common.spread(names.pipeline_selector(name, names.COMPONENT_QUERY)),
+    }
+
+
+def _container(pipeline: RagPipeline, release: Release) -> Manifest:
+    return {
+        "name": "query",
+        "image": common.runtime_image(pipeline, release),
+        "imagePullPolicy": release.pull_policy,
+        "args": ["serve", "--config", str(config.CONFIG_FOLDER / config.CONFIG_FILE)],
+        "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}}],
+        "ports": [{"name": "http", "containerPort": names.QUERY_PORT, "protocol": "TCP"}],
+        "startupProbe": common.http_probe("/healthz", period=1, failures=120),
+        "readinessProbe": common.http_probe("/readyz", period=3, failures=2),
+        "livenessProbe": common.http_probe("/healthz", period=10, failures=6, timeout=5),
+        "lifecycle": {"preStop": {"sleep": {"seconds": _PRE_STOP_SECONDS}}},
+        "resources": common.resources(pipeline.spec.query.resources, _RESOURCES),
+    }

@@ -1,0 +1,103 @@
+"""What a pipeline's conditions are, given what was observed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rag_operator.api.conditions import Condition, ConditionType, Reason, condition
+from rag_operator.decide.checks import GOOD, RECONCILING, Check, first_trouble
+
+
+@dataclass(frozen=True, slots=True)
+class QueryFacts:
+    """The query Deployment and its pods' leases. `observed` is whether its controller has seen the newest spec."""
+
+    desired: int
+    ready: int
+    updated: int
+    total: int
+    observed: bool
+    live_leases: int
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineFacts:
+    """All that a pipeline's conditions depend on."""
+
+    generation: int
+    spec: Check = GOOD
+    database: Check = RECONCILING
+    cache: Check = RECONCILING
+    models: Check = GOOD
+    query: QueryFacts | None = None
+    paused: bool = False
+    deleting: Check | None = None
+
+
+def query_check(query: QueryFacts | None) -> Check:
+    """Whether pods answer: one ready with a fresh lease is enough to be available."""
+    if query is None:
+        return Check(None, Reason.WAITING, "the query Deployment waits for the database")
+    if query.trouble:
+        return Check(False, Reason.NO_PODS_READY, query.trouble)
+    if query.ready == 0:
+        return Check(None, Reason.STARTING, f"0 of {query.desired} query pods are ready")
+    if query.live_leases == 0:
+        return Check(None, Reason.STARTING, "query pods are ready, none has a fresh lease on the catalog yet")
+    return Check(True, Reason.AS_EXPECTED, f"{query.ready} of {query.desired} query pods are ready")
+
+
+def rollout_check(query: QueryFacts | None) -> Check:
+    """Whether the newest spec runs on every pod."""
+    if query is None or not query.observed:
+        return Check(None, Reason.RECONCILING, "the query Deployment has not seen the newest spec yet")
+    if query.updated < query.desired or query.total > query.updated or query.ready < query.desired:
+        return Check(None, Reason.ROLLING_OUT, f"{query.updated} of {query.desired} query pods run the newest spec")
+    return GOOD
+
+
+def conditions(facts: PipelineFacts) -> tuple[Condition, ...]:
+    """All conditions of a pipeline; `Ready` sums up for people and Argo CD."""
+    query = query_check(facts.query)
+    rollout = rollout_check(facts.query)
+    parts = (facts.spec, facts.database, facts.cache, facts.models, query)
+    trouble = facts.deleting or first_trouble(parts)
+    blocked = next((c for c in parts if c.blocked), None)
+    summary = trouble or Check(True, Reason.READY, query.message)
+    g = facts.generation
+
+    def say(kind: ConditionType, check: Check) -> Condition:
+        return condition(kind, check.ok, check.reason, check.message, g)
+
+    ready = Check(summary.ok is True, summary.reason, summary.message)
+    moving = facts.deleting is None and (rollout.ok is None or any(c.ok is None for c in parts)) and not blocked
+    progress = rollout if rollout.ok is None else first_trouble(parts)
+    return (
+        say(ConditionType.READY, ready),
+        say(ConditionType.AVAILABLE, Check(query.ok is True, query.reason, query.message)),
+        condition(
+            ConditionType.PROGRESSING,
+            moving,
+            progress.reason if moving and progress else Reason.AS_EXPECTED,
+            progress.message if moving and progress else "",
+            g,
+        ),
+        condition(
+            ConditionType.DEGRADED,
+            blocked is not None,
+            blocked.reason if blocked else Reason.AS_EXPECTED,
+            blocked.message if blocked else "",
+            g,
+        ),
+        say(ConditionType.DATABASE_READY, facts.database),
+        say(ConditionType.CACHE_READY, facts.cache),
+        say(ConditionType.QUERY_READY, query),
+        _paused(facts.paused, g),
+    )
+
+
+def _paused(paused: bool, generation: int) -> Condition:
+    reason = Reason.PAUSED if paused else Reason.NOT_PAUSED
+    message = "spec.paused is true: reconcile stops, serving goes on" if paused else ""
+    return condition(ConditionType.PAUSED, paused, reason, message, generation)

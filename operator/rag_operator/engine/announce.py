@@ -1,0 +1,66 @@
+"""Writing a status, and the Events that its change is worth."""
+
+from __future__ import annotations
+
+import logging
+
+from rag_operator.api.conditions import Condition, ConditionStatus, ConditionType, find
+from rag_operator.api.errors import PermanentError, TransientError
+from rag_operator.api.pipeline_status import RagPipelineStatus
+from rag_operator.api.tenant import RagTenantStatus
+from rag_operator.engine import metrics
+from rag_operator.engine.context import Context
+from rag_operator.kube.client import Object
+from rag_operator.kube.events import post_event
+from rag_operator.kube.kinds import Kind
+from rag_operator.kube.status import write_status
+
+log = logging.getLogger(__name__)
+Status = RagPipelineStatus | RagTenantStatus
+
+
+async def write(context: Context, kind: Kind, live: Object, status: Status) -> None:
+    """Write the status where it differs, then one Event where Ready's reason changed for good or bad."""
+    old = type(status).model_validate(live.get("status", {}))
+    if not await write_status(context.api, kind, live, status.to_dict()):
+        return
+    metrics.STATUS_WRITES.labels(kind.kind).inc()
+    news = _news(find(old.conditions, ConditionType.READY), find(status.conditions, ConditionType.READY))
+    if news is not None:
+        await tell(context, kind, live, news.reason, news.message or news.reason)
+
+
+async def tell(context: Context, kind: Kind, live: Object, reason: str, message: str) -> None:
+    """An Event; trouble in writing one never stops a reconcile."""
+    log.info("%s: %s", reason, message, extra={"resource": f"{kind.kind} {live['metadata']['name']}"})
+    try:
+        about = live | {"apiVersion": kind.api_version, "kind": kind.kind}
+        await post_event(context.api, about, reason, message, context.now())
+    except (TransientError, PermanentError) as error:
+        log.warning("an Event could not be written: %s", error)
+
+
+def _news(old: Condition | None, new: Condition | None) -> Condition | None:
+    """Ready became true, or stopped for a reason that a person should hear."""
+    if new is None or (old is not None and (old.status, old.reason) == (new.status, new.reason)):
+        return None
+    became_ready = new.status is ConditionStatus.TRUE and (old is None or old.status is not ConditionStatus.TRUE)
+    was_ready = old is not None and old.status is ConditionStatus.TRUE
+    return new if became_ready or was_ready or _needs_person(new) else None
+
+
+def _needs_person(new: Condition) -> bool:
+    on_the_way = {
+        "Reconciling",
+        "Starting",
+        "RollingOut",
+        "Waiting",
+        "WaitingForSlot",
+        "Ingesting",
+        "BuildingIndex",
+        "NotIngested",
+        "PipelineNotReady",
+        "NoPodsReady",
+        "Deleting",
+    }
+    return new.status is not ConditionStatus.TRUE and new.reason not in on_the_way

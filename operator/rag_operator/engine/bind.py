@@ -1,0 +1,135 @@
+"""Binding a pipeline to its database: address, preflight, catalog, leader epoch, the query pods' logins."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from rag_operator.api import names
+from rag_operator.api.conditions import Reason
+from rag_operator.api.names import FIELD_MANAGER_PIPELINE
+from rag_operator.api.pipeline import RagPipeline
+from rag_operator.build import common, postgres, query
+from rag_operator.decide.checks import Check
+from rag_operator.engine.context import Binding, Context
+from rag_operator.engine.queue import Key
+from rag_operator.engine.secrets import Found, found, read_secret
+from rag_operator.kube.apply import apply_child, ensure_secret, sync_secret
+from rag_operator.kube.kinds import SECRET, STATEFUL_SET
+from rag_operator.stores.address import DatabaseAddress, parse_secret
+from rag_operator.stores.catalog import CatalogRequest, ensure_catalog
+from rag_operator.stores.errors import StoreProblem, StoreTrouble
+from rag_operator.stores.preflight import preflight
+from rag_operator.stores.roles import ensure_query_login
+from rag_runtime.contract.names import CatalogNames, query_credential
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What binding came to: the check to show, and the binding where there is one."""
+
+    check: Check
+    binding: Binding | None = None
+
+
+async def bind(context: Context, pipeline: RagPipeline) -> Bound:
+    """Bind; a problem of the database is a value, one of the API server an exception."""
+    secret = await _secret(context, pipeline)
+    if isinstance(secret, Check):
+        return Bound(secret)
+    try:
+        address = parse_secret(secret.data, secret.name, pipeline.metadata.namespace)
+        waiting = await _managed_not_ready(context, pipeline)
+        if waiting:
+            return Bound(waiting)
+        return await _bind_at(context, pipeline, address)
+    except StoreProblem as problem:
+        return Bound(Check(False, problem.reason, str(problem)))
+    except StoreTrouble as trouble:
+        return Bound(Check(False, trouble.reason, str(trouble)))
+
+
+async def _secret(context: Context, pipeline: RagPipeline) -> Found | Check:
+    meta = pipeline.metadata
+    if pipeline.spec.database.secret_ref:
+        name = pipeline.spec.database.secret_ref.name
+        return await read_secret(context.api, meta.namespace, name, "spec.database.secretRef")
+    manifest = postgres.managed_postgres_secret(pipeline, context.new_password())
+    secret = found(await ensure_secret(context.api, manifest))
+    for child in postgres.managed_postgres(pipeline, context.settings.release, secret.version):
+        await apply_child(context.api, child, FIELD_MANAGER_PIPELINE)
+    return secret
+
+
+async def _managed_not_ready(context: Context, pipeline: RagPipeline) -> Check | None:
+    if not pipeline.spec.database.managed:
+        return None
+    name = names.postgres(pipeline.metadata.name)
+    live = await context.api.get(STATEFUL_SET, pipeline.metadata.namespace, name)
+    if live and live.get("status", {}).get("readyReplicas", 0) >= 1:
+        return None
+    known = Key("pipeline", pipeline.metadata.namespace, pipeline.metadata.name) in context.bindings
+    message = f"StatefulSet {name} has no ready pod"
+    return Check(False, Reason.DATABASE_UNREACHABLE, message) if known else Check(None, Reason.STARTING, message)
+
+
+async def _bind_at(context: Context, pipeline: RagPipeline, address: DatabaseAddress) -> Bound:
+    key = Key("pipeline", pipeline.metadata.namespace, pipeline.metadata.name)
+    before = context.bindings.get(key)
+    if before is None or before.address != address:
+        await preflight(context.databases, address)
+    catalog = await ensure_catalog(context.databases, address, _request(context, pipeline))
+    if before and before.address == address and before.catalog == catalog:
+        epoch = before.epoch
+    else:
+        epoch = await context.databases.take_leadership(address, catalog)
+    binding = Binding(pipeline, address, catalog, epoch)
+    await _query_logins(context, key, binding)
+    return Bound(Check(True, Reason.AS_EXPECTED, ""), binding)
+
+
+def _request(context: Context, pipeline: RagPipeline) -> CatalogRequest:
+    meta, known, adopt = pipeline.metadata, pipeline.status.catalog_id, str(pipeline.spec.database.adopt)
+    return CatalogRequest(
+        pipeline=f"{meta.namespace}/{meta.name}",
+        pipeline_uid=meta.uid,
+        expected=UUID(known) if known else None,
+        adopt=UUID(adopt) if adopt else None,
+        fresh=context.new_id(),
+    )
+
+
+async def _query_logins(context: Context, key: Key, binding: Binding) -> None:
+    """The logins of query pods: their Secret first, then the roles, so that no crash leaves a role without password."""
+    name = names.query_database_secret(key.name)
+    live = await context.api.get(SECRET, key.namespace, name)
+    held = found(live).data if live else {}
+    shards = {0, *context.shards.get(key, ()), *_shards_of(held)}
+    logins: dict[str, tuple[str, str]] = {}
+    for shard in sorted(shards):
+        stem = query_credential(shard)
+        password = held.get(f"{stem}.password", b"").decode() or context.new_password()
+        logins[stem] = (binding.catalog.query_login(shard), password)
+    manifest = query.query_database_secret(binding.pipeline, database_place(binding.address), logins)
+    secret = found(await sync_secret(context.api, manifest))
+    async with context.databases.transaction(binding.address, binding.catalog, binding.epoch) as tx:
+        for shard in sorted(shards):
+            password = secret.data[f"{query_credential(shard)}.password"].decode()
+            await ensure_query_login(tx, shard, password, secret.version)
+
+
+def _shards_of(data: Mapping[str, bytes]) -> set[int]:
+    stems = (re.fullmatch(r"query-(\d+)\.username", key) for key in data)
+    return {int(stem[1]) for stem in stems if stem}
+
+
+def database_place(address: DatabaseAddress) -> common.DatabaseAddress:
+    """The address without its login, as the pods' Secrets carry it."""
+    return common.DatabaseAddress(address.host, address.port, address.dbname, address.sslmode, address.ca or None)
+
+
+def catalog_of(pipeline: RagPipeline) -> CatalogNames | None:
+    """The catalog that the status names, known also while the database is away."""
+    return CatalogNames(UUID(pipeline.status.catalog_id)) if pipeline.status.catalog_id else None

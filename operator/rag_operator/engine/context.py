@@ -1,0 +1,59 @@
+"""What reconcilers share: the ports, the registry, and the bindings of pipelines to their databases."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from rag_operator.api.pipeline import RagPipeline
+from rag_operator.engine.queue import Key, WorkQueue
+from rag_operator.engine.registry import Registry
+from rag_operator.engine.settings import Settings
+from rag_operator.kube.client import Api
+from rag_operator.stores.address import DatabaseAddress
+from rag_operator.stores.database import Databases
+from rag_operator.stores.transaction import Transaction
+from rag_runtime.contract.names import CatalogNames
+
+BACK_OFF = -1.0
+"""What a reconcile returns to be looked at again after its growing back-off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A pipeline's catalog in its database, with the leader epoch under which this process may write there."""
+
+    pipeline: RagPipeline
+    address: DatabaseAddress
+    catalog: CatalogNames
+    epoch: int
+
+
+@dataclass(slots=True)
+class Context:
+    """Everything with an effect that reconcilers use; time, randomness and ids are passed in."""
+
+    settings: Settings
+    api: Api
+    databases: Databases
+    queue: WorkQueue
+    registry: Registry
+    now: Callable[[], datetime]
+    new_id: Callable[[], UUID]
+    new_password: Callable[[], str]
+    bindings: dict[Key, Binding] = field(default_factory=dict)
+    incarnations: dict[UUID | None, Key] = field(default_factory=dict)
+    shards: dict[Key, set[int]] = field(default_factory=dict)
+    slots: dict[Key, asyncio.Lock] = field(default_factory=dict)
+
+    def transaction(self, binding: Binding) -> AbstractAsyncContextManager[Transaction]:
+        """A transaction in the binding's catalog, under its epoch."""
+        return self.databases.transaction(binding.address, binding.catalog, binding.epoch)
+
+    def slot_lock(self, pipeline: Key) -> asyncio.Lock:
+        """Serialises the count-then-create of ingestion Jobs of one pipeline."""
+        return self.slots.setdefault(pipeline, asyncio.Lock())

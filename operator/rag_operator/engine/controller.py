@@ -1,0 +1,107 @@
+"""The controller: workers that take keys off the queue while this replica leads, and what feeds the queue."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from rag_operator.api import names
+from rag_operator.api.errors import PermanentError, TransientError
+from rag_operator.engine import metrics
+from rag_operator.engine.context import BACK_OFF, Context
+from rag_operator.engine.listening import Listeners
+from rag_operator.engine.pipelines import PipelineReconciler
+from rag_operator.engine.queue import Key
+from rag_operator.engine.resync import Resync
+from rag_operator.engine.tenants import TenantReconciler
+from rag_operator.kube.client import Object
+from rag_operator.kube.kinds import DEPLOYMENT, JOB, STATEFUL_SET
+from rag_operator.kube.watch import watch_children
+
+log = logging.getLogger(__name__)
+DEADLINE = 120.0
+"""Seconds that one reconcile may take; every call within has a shorter one."""
+
+
+class Controller:
+    """Everything that runs only while this replica leads."""
+
+    def __init__(self, context: Context, resync: Resync) -> None:
+        self._context = context
+        self._resync = resync
+        listeners = Listeners(context)
+        self._reconcile: dict[str, Callable[[Key], Awaitable[float | None]]] = {
+            "pipeline": PipelineReconciler(context, listeners).reconcile,
+            "tenant": TenantReconciler(context).reconcile,
+        }
+        self._listeners = listeners
+
+    async def lead(self) -> None:
+        """Reconcile until cancelled. A new term starts with nothing remembered: every binding takes its epoch anew."""
+        self._context.bindings.clear()
+        self._context.queue.clear()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._resync.run())
+                for kind in (DEPLOYMENT, STATEFUL_SET, JOB):
+                    for namespace in self._context.settings.watch_namespaces or (None,):
+                        selector = f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY}"
+                        group.create_task(
+                            watch_children(self._context.api, kind, namespace, selector, self._child_changed)
+                        )
+                for _ in range(self._context.settings.workers):
+                    group.create_task(self._work())
+        finally:
+            await self._listeners.close()
+
+    def _child_changed(self, meta: Object) -> None:
+        labels = meta.get("labels", {})
+        if tenant := labels.get(names.LABEL_TENANT):
+            self._context.queue.add(Key("tenant", meta["namespace"], tenant))
+        elif pipeline := labels.get(names.LABEL_PIPELINE):
+            self._context.queue.add(Key("pipeline", meta["namespace"], pipeline))
+
+    async def _work(self) -> None:
+        queue = self._context.queue
+        while True:
+            key = await queue.get()
+            started = time.monotonic()
+            outcome = "error"
+            try:
+                outcome = await self._one(key)
+            finally:
+                queue.done(key)
+                metrics.RECONCILES.labels(key.kind, outcome).inc()
+                metrics.DURATION.labels(key.kind).observe(time.monotonic() - started)
+
+    async def _one(self, key: Key) -> str:
+        queue = self._context.queue
+        where = {"resource": str(key)}
+        try:
+            async with asyncio.timeout(DEADLINE):
+                again = await self._reconcile[key.kind](key)
+        except TransientError as error:
+            delay = queue.retry(key, error.retry_after)
+            log.warning("reconcile is tried again in %.1f s: %s", delay, error, extra=where)
+            return "retry"
+        except TimeoutError:
+            queue.retry(key)
+            log.warning("reconcile took longer than %.0f s", DEADLINE, extra=where)
+            return "timeout"
+        except PermanentError as error:
+            queue.retry(key)
+            log.error("reconcile was refused: %s", error, extra=where)
+            return "refused"
+        except Exception:
+            queue.retry(key)
+            log.exception("reconcile failed", extra=where)
+            return "error"
+        if again == BACK_OFF:
+            queue.retry(key)
+            return "waiting"
+        queue.forget(key)
+        if again is not None:
+            queue.add_after(key, again)
+        return "ok"

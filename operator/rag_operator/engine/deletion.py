@@ -1,0 +1,150 @@
+"""Deletion: answers stop at once, data is kept or erased by policy, and nothing hangs (DATA §7)."""
+
+from __future__ import annotations
+
+from rag_operator.api import names
+from rag_operator.api.common import DeletionPolicy
+from rag_operator.api.conditions import Reason, merge
+from rag_operator.api.names import FINALIZER
+from rag_operator.api.pipeline_status import RagPipelineStatus
+from rag_operator.api.tenant import RagTenantStatus
+from rag_operator.decide import pipeline as decide_pipeline
+from rag_operator.decide import tenant as decide_tenant
+from rag_operator.decide.checks import Check
+from rag_operator.engine import announce
+from rag_operator.engine.context import BACK_OFF, Binding, Context
+from rag_operator.engine.finalizer import drop_finalizer
+from rag_operator.engine.queue import Key
+from rag_operator.kube.client import Object
+from rag_operator.kube.kinds import CRON_JOB, JOB, NAMESPACE, PIPELINE, TENANT
+from rag_operator.stores.erasure import erase, prove_erased
+from rag_operator.stores.errors import StoreProblem, StoreTrouble
+from rag_operator.stores.tenants import deactivate, read_tenant, retain
+
+PERIOD = 5.0
+
+
+async def terminating(context: Context, namespace: str) -> bool:
+    """Whether the namespace is being deleted: then what we need may be gone already, and nothing may wait for it."""
+    live = await context.api.get(NAMESPACE, None, namespace)
+    return live is None or bool(live["metadata"].get("deletionTimestamp"))
+
+
+class TenantDeletion:
+    """Closes a tenant's answers, then keeps or erases its data, then lets the resource go."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def proceed(self, key: Key, live: Object) -> float | None:
+        """One step; None when the finalizer is off."""
+        if FINALIZER not in live["metadata"].get("finalizers", []):
+            return None
+        pipeline = Key("pipeline", key.namespace, str(live["spec"].get("pipelineRef", {}).get("name", "")))
+        binding = self._context.bindings.get(pipeline)
+        if binding is None:
+            return await self._without_database(key, live, pipeline, "the pipeline is not bound to its database")
+        try:
+            done = await self._close(key, live, binding)
+        except (StoreProblem, StoreTrouble) as trouble:
+            return await self._without_database(key, live, pipeline, str(trouble))
+        if not done:
+            return PERIOD
+        await drop_finalizer(self._context.api, TENANT, live)
+        self._context.queue.add_after(pipeline, 1.0)
+        return None
+
+    async def _without_database(self, key: Key, live: Object, pipeline: Key, why: str) -> float | None:
+        exists = await self._context.api.get(PIPELINE, pipeline.namespace, pipeline.name)
+        if exists is not None and not await terminating(self._context, key.namespace):
+            await self._say(live, f"answers can't be closed yet: {why}; it is tried again")
+            return BACK_OFF
+        reason = "its namespace is being deleted" if exists else f"RagPipeline {pipeline.name} is gone"
+        message = f"released without touching the database, because {reason}: what it holds there stays"
+        await announce.tell(self._context, TENANT, live, "DataLeft", message)
+        await drop_finalizer(self._context.api, TENANT, live)
+        return None
+
+    async def _close(self, key: Key, live: Object, binding: Binding) -> bool:
+        """True when everything that must happen in the database has happened."""
+        async with self._context.transaction(binding) as tx:
+            row = await read_tenant(tx, key.namespace, key.name)
+            if row is None or row.uid != live["metadata"]["uid"]:
+                return True
+            await deactivate(tx, key.namespace, key.name)
+        if not await self._stop_ingestion(key):
+            await self._say(live, "answers are closed; ingestion is being stopped")
+            return False
+        if policy(live, binding) is DeletionPolicy.RETAIN:
+            async with self._context.transaction(binding) as tx:
+                await retain(tx, key.namespace, key.name)
+            message = f"answers are closed; schema {row.schema} is kept: deletionPolicy of pipeline or tenant is Retain"
+            await announce.tell(self._context, TENANT, live, "DataRetained", message)
+            return True
+        await erase(lambda: self._context.transaction(binding), row.id)
+        async with self._context.transaction(binding) as tx:
+            left = await prove_erased(tx, row.id)
+        if left:
+            await self._say(live, f"erasure is not complete: {left[0]} is still there")
+            return False
+        await announce.tell(
+            self._context, TENANT, live, "DataErased", f"schema {row.schema}, its roles and rows are gone"
+        )
+        return True
+
+    async def _stop_ingestion(self, key: Key) -> bool:
+        api = self._context.api
+        cron = await api.get(CRON_JOB, key.namespace, names.ingest(key.name))
+        if cron is not None:
+            await api.delete(CRON_JOB, cron)
+        jobs = await api.list(JOB, key.namespace, f"{names.LABEL_TENANT}={key.name}")
+        for job in jobs:
+            if not job["metadata"].get("deletionTimestamp"):
+                await api.delete(JOB, job, "Foreground")
+        return not jobs
+
+    async def _say(self, live: Object, message: str) -> None:
+        old = RagTenantStatus.model_validate(live.get("status", {}))
+        facts = decide_tenant.TenantFacts(
+            int(live["metadata"]["generation"]), deleting=Check(None, Reason.DELETING, message)
+        )
+        merged = merge(old.conditions, decide_tenant.conditions(facts)[:3], self._context.now())
+        await announce.write(self._context, TENANT, live, old.model_copy(update={"conditions": merged}))
+
+
+def policy(live: Object, binding: Binding) -> DeletionPolicy:
+    """The stricter of tenant and pipeline: data goes only where both say Delete."""
+    said = {str(live["spec"].get("deletionPolicy", "Retain")), str(binding.pipeline.spec.deletion_policy)}
+    return DeletionPolicy.DELETE if said == {"Delete"} else DeletionPolicy.RETAIN
+
+
+class PipelineDeletion:
+    """Lets a pipeline go when no tenant needs it any more; its deletion never cascades to tenants' data."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def proceed(self, key: Key, live: Object) -> float | None:
+        """One step; None when the finalizer is off."""
+        if FINALIZER not in live["metadata"].get("finalizers", []):
+            return None
+        remaining = [
+            tenant["metadata"]["name"]
+            for tenant in await self._context.api.list(TENANT, key.namespace)
+            if tenant.get("spec", {}).get("pipelineRef", {}).get("name") == key.name
+        ]
+        if remaining:
+            shown = ", ".join(remaining[:3]) + (f" and {len(remaining) - 3} more" if len(remaining) > 3 else "")
+            await self._say(live, f"{len(remaining)} tenants still use this pipeline ({shown}): delete them first")
+            return PERIOD
+        await drop_finalizer(self._context.api, PIPELINE, live)
+        return None
+
+    async def _say(self, live: Object, message: str) -> None:
+        old = RagPipelineStatus.model_validate(live.get("status", {}))
+        check = Check(False, Reason.TENANTS_REMAIN, message)
+        facts = decide_pipeline.PipelineFacts(int(live["metadata"]["generation"]), deleting=check)
+        ready = decide_pipeline.conditions(facts)[0]
+        kept = [c for c in old.conditions if c.type != ready.type]
+        merged = merge(old.conditions, [ready, *kept], self._context.now())
+        await announce.write(self._context, PIPELINE, live, old.model_copy(update={"conditions": merged}))

@@ -1,0 +1,262 @@
+"""Reconciling one RagPipeline: observe, decide, act, status."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rag_operator.api import names, resolve
+from rag_operator.api.conditions import ConditionType, Reason, is_true, merge
+from rag_operator.api.errors import InvalidSpec
+from rag_operator.api.names import FIELD_MANAGER_PIPELINE, FINALIZER
+from rag_operator.api.parse import parse_pipeline
+from rag_operator.api.pipeline import RagPipeline
+from rag_operator.api.pipeline_status import RagPipelineStatus
+from rag_operator.build import cache, config, query
+from rag_operator.decide import pipeline as decide
+from rag_operator.decide.checks import GOOD, Check
+from rag_operator.engine import announce
+from rag_operator.engine.bind import Bound, bind, catalog_of
+from rag_operator.engine.context import BACK_OFF, Binding, Context
+from rag_operator.engine.deletion import PipelineDeletion
+from rag_operator.engine.finalizer import add_finalizer
+from rag_operator.engine.listening import Listeners
+from rag_operator.engine.queue import Key
+from rag_operator.engine.secrets import Found, found, read_secret
+from rag_operator.kube.apply import apply_child, delete_child, ensure_secret
+from rag_operator.kube.client import Object
+from rag_operator.kube.kinds import CONFIG_MAP, DEPLOYMENT, HPA, PDB, PIPELINE
+from rag_operator.stores.errors import StoreProblem, StoreTrouble
+from rag_operator.stores.leases import read_leases
+from rag_operator.stores.redis import ping
+
+log = logging.getLogger(__name__)
+STARTING_PERIOD = 2.0
+READY_PERIOD = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The Secrets that endpoints need, by name with their versions, or what is missing."""
+
+    check: Check
+    versions: dict[str, str]
+
+
+class PipelineReconciler:
+    """Brings one pipeline's children and database to what its spec says."""
+
+    def __init__(self, context: Context, listeners: Listeners) -> None:
+        self._context = context
+        self._listeners = listeners
+        self._deletion = PipelineDeletion(context)
+
+    async def reconcile(self, key: Key) -> float | None:
+        """One pass; returns seconds until the next look, None for no need."""
+        live = await self._context.api.get(PIPELINE, key.namespace, key.name)
+        if live is None or live["metadata"].get("deletionTimestamp"):
+            return await self._leave(key, live)
+        try:
+            pipeline = parse_pipeline(live)
+        except InvalidSpec as invalid:
+            facts = decide.PipelineFacts(_generation(live), spec=Check(False, Reason.INVALID_SPEC, str(invalid)))
+            await self._status(live, facts, {})
+            return None
+        if pipeline.spec.paused:
+            await self._pause(live)
+            return None
+        if FINALIZER not in pipeline.metadata.finalizers:
+            live = await add_finalizer(self._context.api, PIPELINE, live)
+            pipeline = parse_pipeline(live)
+        return await self._bring(key, live, pipeline)
+
+    async def _leave(self, key: Key, live: Object | None) -> float | None:
+        again = await self._deletion.proceed(key, live) if live else None
+        if again is None:
+            self._listeners.stop(key)
+            self._context.bindings.pop(key, None)
+        for tenant in self._context.registry.tenants_of(key):
+            self._context.queue.add(tenant)
+        return again
+
+    async def _bring(self, key: Key, live: Object, pipeline: RagPipeline) -> float | None:
+        bound = await self._bind(key, pipeline)
+        cached, cache_version = await self._cache(pipeline)
+        models = await self._models(pipeline)
+        facts = decide.PipelineFacts(_generation(live), database=bound.check, cache=cached, models=models.check)
+        catalog = bound.binding.catalog if bound.binding else catalog_of(pipeline)
+        status: dict[str, Any] = {}
+        if catalog is not None:
+            versions = models.versions | cache_version
+            deployment = await self._query(pipeline, bound, versions)
+            if deployment is not None:
+                facts = replace(facts, query=await self._query_facts(pipeline, deployment, bound))
+                status = _query_status(pipeline, deployment)
+            status["catalogID"] = str(catalog.catalog)
+        new = await self._status(live, facts, status)
+        if is_true(new.conditions, ConditionType.READY):
+            return READY_PERIOD
+        return BACK_OFF if is_true(new.conditions, ConditionType.DEGRADED) else STARTING_PERIOD
+
+    async def _bind(self, key: Key, pipeline: RagPipeline) -> Bound:
+        bound = await bind(self._context, pipeline)
+        before = self._context.bindings.get(key)
+        if bound.binding is None:
+            if bound.check.blocked and before is not None:
+                del self._context.bindings[key]
+            return bound
+        self._context.bindings[key] = bound.binding
+        self._listeners.ensure(key, bound.binding)
+        if before is None or before.pipeline.metadata.generation != pipeline.metadata.generation:
+            for tenant in self._context.registry.tenants_of(key):
+                self._context.queue.add(tenant)
+        return bound
+
+    async def _cache(self, pipeline: RagPipeline) -> tuple[Check, dict[str, str]]:
+        api, meta = self._context.api, pipeline.metadata
+        if resolve.managed_cache(pipeline.spec):
+            manifest = cache.managed_redis_secret(pipeline, self._context.new_password())
+            held = found(await ensure_secret(api, manifest))
+            secret: Found | Check = held
+            for child in cache.managed_redis(pipeline, self._context.settings.release, held.version):
+                await apply_child(api, child, FIELD_MANAGER_PIPELINE)
+        else:
+            assert pipeline.spec.cache.secret_ref is not None
+            name = pipeline.spec.cache.secret_ref.name
+            secret = await read_secret(api, meta.namespace, name, "spec.cache.secretRef", ("url",))
+        if isinstance(secret, Check):
+            return secret, {}
+        return await self._cache_check(pipeline, secret), {secret.name: secret.version}
+
+    async def _cache_check(self, pipeline: RagPipeline, secret: Found) -> Check:
+        name, namespace = names.cache(pipeline.metadata.name), pipeline.metadata.namespace
+        if resolve.managed_cache(pipeline.spec):
+            live = await self._context.api.get(DEPLOYMENT, namespace, name)
+            if not live or not live.get("status", {}).get("readyReplicas"):
+                return Check(None, Reason.STARTING, f"Deployment {name} has no ready pod")
+        try:
+            await ping(secret.data["url"].decode(), secret.name)
+        except (StoreProblem, StoreTrouble) as trouble:
+            return Check(False, trouble.reason, str(trouble))
+        return GOOD
+
+    async def _models(self, pipeline: RagPipeline) -> Models:
+        versions: dict[str, str] = {}
+        for reference in config.key_refs_of(pipeline.spec):
+            secret = await read_secret(
+                self._context.api, pipeline.metadata.namespace, reference.name, "endpoint.secretRef", (reference.key,)
+            )
+            if isinstance(secret, Check):
+                return Models(secret, versions)
+            versions[secret.name] = secret.version
+        return Models(GOOD, versions)
+
+    async def _query(self, pipeline: RagPipeline, bound: Bound, versions: dict[str, str]) -> Object | None:
+        api, meta = self._context.api, pipeline.metadata
+        catalog = bound.binding.catalog if bound.binding else catalog_of(pipeline)
+        live = await api.get(DEPLOYMENT, meta.namespace, names.query(meta.name))
+        if catalog is None or (live is None and bound.binding is None):
+            return live
+        document = query.runtime_config_map(pipeline, config.serve_config(pipeline, catalog, ()))
+        await apply_child(api, document, FIELD_MANAGER_PIPELINE)
+        await apply_child(api, query.query_service(pipeline), FIELD_MANAGER_PIPELINE)
+        await self._optional(pipeline, HPA, query.query_hpa(pipeline))
+        await self._optional(pipeline, PDB, query.query_pdb(pipeline))
+        inputs = query.QueryInputs(
+            config_map=document["metadata"]["name"],
+            secret_versions=versions,
+            replicas=resolve.replicas(pipeline.spec.scaling).fixed,
+        )
+        deployment = await apply_child(
+            api, query.query_deployment(pipeline, self._context.settings.release, inputs), FIELD_MANAGER_PIPELINE
+        )
+        if _rolled_out(deployment):
+            await self._drop_old_configs(pipeline, document["metadata"]["name"])
+        return deployment
+
+    async def _optional(self, pipeline: RagPipeline, kind: Any, manifest: Object | None) -> None:
+        meta = pipeline.metadata
+        if manifest is None:
+            await delete_child(self._context.api, kind, meta.namespace, names.query(meta.name), meta.uid)
+        else:
+            await apply_child(self._context.api, manifest, FIELD_MANAGER_PIPELINE)
+
+    async def _drop_old_configs(self, pipeline: RagPipeline, current: str) -> None:
+        meta = pipeline.metadata
+        selector = ",".join(f"{k}={v}" for k, v in names.pipeline_selector(meta.name, names.COMPONENT_QUERY).items())
+        for old in await self._context.api.list(CONFIG_MAP, meta.namespace, selector):
+            if old["metadata"]["name"] != current:
+                await self._context.api.delete(CONFIG_MAP, old)
+
+    async def _query_facts(self, pipeline: RagPipeline, deployment: Object, bound: Bound) -> decide.QueryFacts:
+        status = deployment.get("status", {})
+        leases = 0
+        if bound.binding is not None:
+            leases = await self._live_leases(bound.binding)
+        failed = [
+            c["message"]
+            for c in status.get("conditions", [])
+            if c["type"] == "ReplicaFailure" and c["status"] == "True"
+        ]
+        return decide.QueryFacts(
+            desired=int(deployment["spec"].get("replicas", 1)),
+            ready=int(status.get("readyReplicas", 0)),
+            updated=int(status.get("updatedReplicas", 0)),
+            total=int(status.get("replicas", 0)),
+            observed=status.get("observedGeneration", 0) >= deployment["metadata"]["generation"],
+            live_leases=leases if bound.binding else int(status.get("readyReplicas", 0)),
+            trouble=failed[0] if failed else "",
+        )
+
+    async def _live_leases(self, binding: Binding) -> int:
+        async with self._context.transaction(binding) as tx:
+            return sum(lease.live for lease in await read_leases(tx))
+
+    async def _pause(self, live: Object) -> None:
+        old = RagPipelineStatus.model_validate(live.get("status", {}))
+        paused = decide.conditions(decide.PipelineFacts(_generation(live), paused=True))[-1]
+        kept = [c for c in old.conditions if c.type != paused.type]
+        merged = merge(old.conditions, [*kept, paused], self._context.now())
+        await announce.write(self._context, PIPELINE, live, old.model_copy(update={"conditions": merged}))
+
+    async def _status(self, live: Object, facts: decide.PipelineFacts, more: dict[str, Any]) -> RagPipelineStatus:
+        old = RagPipelineStatus.model_validate(live.get("status", {}))
+        key = Key("pipeline", live["metadata"]["namespace"], live["metadata"]["name"])
+        fields = old.to_dict() | more
+        new = RagPipelineStatus.model_validate(fields).model_copy(
+            update={
+                "observed_generation": facts.generation,
+                "conditions": merge(old.conditions, decide.conditions(facts), self._context.now()),
+                "tenants": self._context.registry.counts(key),
+            }
+        )
+        await announce.write(self._context, PIPELINE, live, new)
+        return new
+
+
+def _generation(live: Object) -> int:
+    return int(live["metadata"].get("generation", 0))
+
+
+def _rolled_out(deployment: Object) -> bool:
+    status = deployment.get("status", {})
+    wanted = deployment["spec"].get("replicas", 1)
+    return bool(
+        status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
+        and status.get("updatedReplicas", 0) == wanted
+        and status.get("replicas", 0) == wanted
+        and status.get("readyReplicas", 0) == wanted
+    )
+
+
+def _query_status(pipeline: RagPipeline, deployment: Object) -> dict[str, Any]:
+    meta = pipeline.metadata
+    status = deployment.get("status", {})
+    selector = names.pipeline_selector(meta.name, names.COMPONENT_QUERY)
+    return {
+        "endpoint": names.query_endpoint(meta.name, meta.namespace),
+        "replicas": int(status.get("replicas", 0)),
+        "readyReplicas": int(status.get("readyReplicas", 0)),
+        "selector": ",".join(f"{k}={v}" for k, v in sorted(selector.items())),
+    }

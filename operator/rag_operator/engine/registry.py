@@ -1,0 +1,79 @@
+"""What the watches told: which tenants belong to which pipeline and how they are, a few bytes a tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from rag_operator.api.conditions import ConditionType
+from rag_operator.api.pipeline_status import TenantCounts
+from rag_operator.engine.queue import Key
+
+
+@dataclass(frozen=True, slots=True)
+class TenantSummary:
+    """One tenant, as its pipeline counts it."""
+
+    pipeline: str
+    ready: bool
+    updating: bool
+    failed: bool
+
+
+class Registry:
+    """Resources known by the watches and the resync, with the resourceVersion last delivered for each."""
+
+    def __init__(self) -> None:
+        self.tenants: dict[Key, TenantSummary] = {}
+        self.pipelines: set[Key] = set()
+        self.delivered: dict[Key, str] = {}
+
+    def observe(self, key: Key, body: dict[str, Any]) -> bool:
+        """Take in an object; True when its pipeline's counts may have changed."""
+        self.delivered[key] = body["metadata"]["resourceVersion"]
+        if key.kind == "pipeline":
+            self.pipelines.add(key)
+            return False
+        summary = _summary(body)
+        changed = self.tenants.get(key) != summary
+        self.tenants[key] = summary
+        return changed
+
+    def forget(self, key: Key) -> None:
+        """The object is gone."""
+        self.delivered.pop(key, None)
+        self.pipelines.discard(key)
+        self.tenants.pop(key, None)
+
+    def tenants_of(self, pipeline: Key) -> Iterator[Key]:
+        """The tenants that name this pipeline."""
+        for key, summary in list(self.tenants.items()):
+            if key.namespace == pipeline.namespace and summary.pipeline == pipeline.name:
+                yield key
+
+    def pipeline_of(self, tenant: Key) -> Key | None:
+        """The pipeline that the tenant names."""
+        summary = self.tenants.get(tenant)
+        return Key("pipeline", tenant.namespace, summary.pipeline) if summary else None
+
+    def counts(self, pipeline: Key) -> TenantCounts:
+        """How many of the pipeline's tenants are in which state."""
+        mine = [self.tenants[key] for key in self.tenants_of(pipeline)]
+        return TenantCounts(
+            total=len(mine),
+            ready=sum(s.ready for s in mine),
+            updating=sum(s.updating for s in mine),
+            failed=sum(s.failed for s in mine),
+        )
+
+
+def _summary(body: dict[str, Any]) -> TenantSummary:
+    conditions = {c.get("type"): c.get("status") for c in body.get("status", {}).get("conditions", [])}
+    reference = body.get("spec", {}).get("pipelineRef", {})
+    return TenantSummary(
+        pipeline=str(reference.get("name", "")),
+        ready=conditions.get(ConditionType.READY) == "True",
+        updating=conditions.get(ConditionType.PROGRESSING) == "True",
+        failed=conditions.get(ConditionType.DEGRADED) == "True",
+    )

@@ -1,0 +1,79 @@
+"""A tenant's revisions: promote the built one that the spec asks for, retire those that are no longer kept."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from rag_operator.decide.tenant import IndexFacts
+from rag_operator.engine import announce, metrics
+from rag_operator.engine.context import Binding, Context
+from rag_operator.kube.client import Object
+from rag_operator.kube.kinds import TENANT
+from rag_operator.stores.leases import Lease, read_leases
+from rag_operator.stores.promotion import Revision, promote, retire, revisions
+from rag_operator.stores.tenants import TenantRow, read_tenant
+from rag_runtime.contract.config import IndexShape
+
+ALLOWED_LAG = 100
+"""Changes of content that a revision may be behind when it is promoted; it catches up while it serves (DATA §4)."""
+RETAINED = 1
+"""Former revisions that are kept for rollback."""
+RETIRE_AFTER = timedelta(minutes=10)
+"""How long a replaced revision stays, whatever their number."""
+
+
+class Revisions:
+    """Moves one tenant's pointer, and drops what nobody reads any more."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def bring(
+        self, live: Object, binding: Binding, row: TenantRow, shape: IndexShape
+    ) -> tuple[TenantRow, IndexFacts, tuple[int, ...]]:
+        """Promote and retire what is due; returns the row as it is then, facts for conditions, retained numbers."""
+        async with self._context.transaction(binding) as tx:
+            known = await revisions(tx, row.id)
+            leases = await read_leases(tx)
+        wanted = [r for r in known if r.spec_hash == shape.spec_hash and r.state in ("Ready", "Retained", "Active")]
+        candidate = wanted[-1].number if wanted else None
+        if candidate is not None and candidate != row.active:
+            row = await self._promote(live, binding, row, candidate)
+            async with self._context.transaction(binding) as tx:
+                known = await revisions(tx, row.id)
+        await self._retire(binding, row, known)
+        retained = tuple(r.number for r in known if r.state == "Retained")
+        return row, _facts(row, shape, candidate, leases), retained
+
+    async def _promote(self, live: Object, binding: Binding, row: TenantRow, candidate: int) -> TenantRow:
+        async with self._context.transaction(binding) as tx:
+            result = await promote(tx, row.id, candidate, row.active, ALLOWED_LAG)
+            after = await read_tenant(tx, row.namespace, row.name)
+        if result.promoted:
+            metrics.PROMOTIONS.inc()
+            before = f" in place of {row.active}" if row.active is not None else ""
+            await announce.tell(self._context, TENANT, live, "Promoted", f"revision {candidate} answers now{before}")
+        return after or row
+
+    async def _retire(self, binding: Binding, row: TenantRow, known: list[Revision]) -> None:
+        former = sorted((r for r in known if r.state in ("Retained", "Retiring")), key=lambda r: r.number)
+        for revision in former[: max(0, len(former) - RETAINED)]:
+            since = revision.replaced_at
+            if since is None or self._context.now() - since > RETIRE_AFTER:
+                await retire(lambda: self._context.transaction(binding), row.id, revision.number)
+
+
+def _facts(row: TenantRow, shape: IndexShape, candidate: int | None, leases: list[Lease]) -> IndexFacts:
+    live = [lease for lease in leases if lease.live]
+    tenant = str(row.id)
+    failures = [lease.failures[tenant] for lease in live if tenant in lease.failures]
+    active_shape = IndexShape.model_validate(row.shape) if row.shape else None
+    return IndexFacts(
+        active=row.active,
+        active_current=active_shape is not None and active_shape.spec_hash == shape.spec_hash,
+        candidate=candidate,
+        promotion=row.promotion,
+        live_leases=len(live),
+        behind=sum(lease.applied < row.promotion for lease in live),
+        probe_failure=failures[0] if failures else "",
+    )

@@ -1,0 +1,107 @@
+"""Ingestion runs that the operator starts itself: the first, one per new configuration, and those asked for.
+
+A run is named by what asks for it, so that a crash between two writes starts none twice. Scheduled runs are the
+CronJob's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from rag_operator.api import names
+from rag_operator.api.pipeline import RagPipeline
+from rag_operator.api.tenant import RagTenant
+from rag_operator.build import ingest
+from rag_operator.decide.tenant import RunState, run_request
+from rag_operator.engine.context import Context
+from rag_operator.engine.queue import Key
+from rag_operator.kube.client import Object
+from rag_operator.kube.errors import ConflictError
+from rag_operator.kube.kinds import JOB
+from rag_operator.stores.tenants import TenantRow
+
+RETRY_AFTER = 60.0
+"""Seconds after which a failed run is started anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How the run stands that the present state asks for; `handled` is the sync request that it has answered."""
+
+    state: RunState
+    message: str = ""
+    handled: str | None = None
+
+
+class Runs:
+    """Starts and follows runs of one tenant at a time."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def bring(
+        self,
+        tenant: RagTenant,
+        pipeline: RagPipeline,
+        inputs: ingest.IngestInputs,
+        row: TenantRow,
+        digest: str,
+        *,
+        blocked: bool,
+    ) -> Run:
+        """Start the run that is asked for, when it may; returns how it stands."""
+        asked = tenant.metadata.annotations.get(names.ANNOTATION_SYNC_REQUESTED, "")
+        handled = tenant.status.last_handled_sync_request or ""
+        ingested = (row.summary.get("lastIngestion") or {}).get("config") == digest
+        pending = asked if asked != handled else ""
+        if ingested and not pending:
+            return Run(RunState.DONE, handled=handled or None)
+        if tenant.spec.suspend and not pending:
+            return Run(RunState.MISSING, "spec.suspend is true")
+        request = run_request(digest, pending)
+        name = names.ingest_job(tenant.metadata.name, request)
+        job = await self._context.api.get(JOB, tenant.metadata.namespace, name)
+        if job is not None:
+            return await self._follow(job, pending, handled)
+        if blocked:
+            return Run(RunState.MISSING, "a source is missing")
+        manifest = ingest.ingest_job(pipeline, tenant, self._context.settings.release, inputs, request)
+        return await self._start(tenant, pipeline, manifest)
+
+    async def _follow(self, job: Object, pending: str, handled: str) -> Run:
+        outcome = finished(job)
+        if outcome is None:
+            return Run(RunState.RUNNING)
+        kind, message, when = outcome
+        if kind == "Complete":
+            return Run(RunState.DONE, handled=pending or handled or None)
+        if (self._context.now() - when).total_seconds() > RETRY_AFTER:
+            await self._context.api.delete(JOB, job)
+        return Run(RunState.FAILED, f"Job {job['metadata']['name']} failed: {message}; it is started anew")
+
+    async def _start(self, tenant: RagTenant, pipeline: RagPipeline, manifest: Object) -> Run:
+        key = Key("pipeline", tenant.metadata.namespace, pipeline.metadata.name)
+        async with self._context.slot_lock(key):
+            selector = (
+                f"{names.LABEL_PIPELINE}={pipeline.metadata.name},{names.LABEL_COMPONENT}={names.COMPONENT_INGEST}"
+            )
+            jobs = await self._context.api.list(JOB, tenant.metadata.namespace, selector)
+            if sum(finished(job) is None for job in jobs) >= pipeline.spec.ingestion.max_concurrent_jobs:
+                return Run(
+                    RunState.WAITING, "waits for a slot: spec.ingestion.maxConcurrentJobs of the pipeline are running"
+                )
+            try:
+                await self._context.api.create(JOB, manifest)
+            except ConflictError:
+                return Run(RunState.RUNNING)
+        return Run(RunState.RUNNING)
+
+
+def finished(job: Object) -> tuple[str, str, datetime] | None:
+    """`Complete` or `Failed` with message and time, or None while the Job goes on."""
+    for condition in job.get("status", {}).get("conditions", []):
+        if condition["type"] in ("Complete", "Failed") and condition["status"] == "True":
+            when = datetime.fromisoformat(condition["lastTransitionTime"].replace("Z", "+00:00"))
+            return condition["type"], str(condition.get("message", "")), when
+    return None

@@ -1,0 +1,62 @@
+"""What the operator's process is told by its environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rag_operator.build.common import Release
+
+PREFIX = "RAG_OPERATOR_"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of one operator process; `watch_namespaces` empty means the whole cluster."""
+
+    namespace: str
+    identity: str
+    release: Release
+    watch_namespaces: tuple[str, ...] = ()
+    lease_name: str = "rag-operator"
+    probe_port: int = 8080
+    metrics_port: int = 9090
+    workers: int = 8
+    resync_seconds: float = 300.0
+    log_level: str = "info"
+    kubeconfig: str | None = None
+
+
+def from_environment(env: Mapping[str, str], version: str) -> Settings:
+    """Settings of the environment variables `RAG_OPERATOR_*` and `POD_NAME`; ValueError names a bad one."""
+
+    def text(name: str, default: str) -> str:
+        return env.get(PREFIX + name, "") or default
+
+    def number(name: str, default: int) -> int:
+        raw = text(name, str(default))
+        if not raw.isdigit():
+            raise ValueError(f"{PREFIX}{name}: {raw!r} is no whole number")
+        return int(raw)
+
+    names = tuple(part.strip() for part in text("WATCH_NAMESPACES", "").split(",") if part.strip())
+    release = Release(
+        version=version,
+        runtime_image=text("RUNTIME_IMAGE", f"rag-operator/runtime:{version}"),
+        postgres_image=text("POSTGRES_IMAGE", "pgvector/pgvector:pg17"),
+        redis_image=text("REDIS_IMAGE", "redis:8"),
+        pull_policy=text("IMAGE_PULL_POLICY", "IfNotPresent"),
+    )
+    return Settings(
+        namespace=text("NAMESPACE", "default"),
+        identity=env.get("POD_NAME") or env.get("HOSTNAME") or "rag-operator",
+        release=release,
+        watch_namespaces=names,
+        lease_name=text("LEASE_NAME", "rag-operator"),
+        probe_port=number("PROBE_PORT", 8080),
+        metrics_port=number("METRICS_PORT", 9090),
+        workers=number("WORKERS", 8),
+        resync_seconds=float(number("RESYNC_SECONDS", 300)),
+        log_level=text("LOG_LEVEL", "info"),
+        kubeconfig=env.get("KUBECONFIG") or None,
+    )

@@ -1,0 +1,215 @@
+"""Reconciling one RagTenant: observe, decide, act, status."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from rag_operator.api import names
+from rag_operator.api.conditions import ConditionType, Reason, is_true, merge
+from rag_operator.api.errors import InvalidSpec
+from rag_operator.api.names import FIELD_MANAGER_TENANT, FINALIZER
+from rag_operator.api.parse import parse_pipeline, parse_tenant
+from rag_operator.api.tenant import RagTenant, RagTenantStatus
+from rag_operator.build import config, ingest
+from rag_operator.decide import tenant as decide
+from rag_operator.decide.checks import Check
+from rag_operator.engine import announce, tenant_status
+from rag_operator.engine.bind import database_place
+from rag_operator.engine.context import BACK_OFF, Binding, Context
+from rag_operator.engine.deletion import TenantDeletion
+from rag_operator.engine.finalizer import add_finalizer
+from rag_operator.engine.queue import Key
+from rag_operator.engine.revisions import Revisions
+from rag_operator.engine.runs import Runs
+from rag_operator.engine.secrets import Found, found
+from rag_operator.engine.sources import missing_source
+from rag_operator.kube.apply import apply_child, ensure_secret, sync_secret
+from rag_operator.kube.client import Object
+from rag_operator.kube.kinds import CONFIG_MAP, PIPELINE, SECRET, TENANT
+from rag_operator.stores.errors import QueryLoginNeeded, StoreProblem, StoreTrouble
+from rag_operator.stores.tenants import ANNOTATION_ADOPT, TenantRequest, TenantRow, ensure_tenant, read_tenant
+from rag_runtime.contract.config import EmbeddingProfile, IndexShape, IngestConfig
+from rag_runtime.contract.names import TenantNames
+
+READY_PERIOD = 300.0
+MOVING_PERIOD = 5.0
+KEY_PREFIX = "rag_"
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """A tenant whose part of the database is there."""
+
+    binding: Binding
+    row: TenantRow
+
+
+class TenantReconciler:
+    """Brings one tenant's schema, Secrets, CronJob and revisions to what its spec says."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._deletion = TenantDeletion(context)
+        self._runs = Runs(context)
+        self._revisions = Revisions(context)
+
+    async def reconcile(self, key: Key) -> float | None:
+        """One pass; returns seconds until the next look, None for no need."""
+        live = await self._context.api.get(TENANT, key.namespace, key.name)
+        if live is None:
+            return None
+        if live["metadata"].get("deletionTimestamp"):
+            return await self._deletion.proceed(key, live)
+        facts = decide.TenantFacts(int(live["metadata"]["generation"]))
+        try:
+            tenant = parse_tenant(live)
+        except InvalidSpec as invalid:
+            await self._write(live, replace(facts, spec=Check(False, Reason.INVALID_SPEC, str(invalid))), None)
+            return None
+        bound = await self._binding(key, tenant)
+        if isinstance(bound, Check):
+            await self._write(live, replace(facts, pipeline=bound), None)
+            return BACK_OFF
+        if FINALIZER not in tenant.metadata.finalizers:
+            live = await add_finalizer(self._context.api, TENANT, live)
+            tenant = parse_tenant(live)
+        return await self._bring(key, live, tenant, bound)
+
+    async def _binding(self, key: Key, tenant: RagTenant) -> Binding | Check:
+        pipeline = Key("pipeline", key.namespace, tenant.spec.pipeline_ref.name)
+        binding = self._context.bindings.get(pipeline)
+        if binding is not None:
+            return binding
+        live = await self._context.api.get(PIPELINE, pipeline.namespace, pipeline.name)
+        if live is None:
+            elsewhere = sorted(k.namespace for k in self._context.registry.pipelines if k.name == pipeline.name)
+            hint = (
+                f"; one of that name is in namespace {elsewhere[0]}: tenants live beside their pipeline"
+                if elsewhere
+                else ""
+            )
+            message = (
+                f"spec.pipelineRef: RagPipeline {pipeline.namespace}/{pipeline.name} does not exist: create it{hint}"
+            )
+            return Check(False, Reason.PIPELINE_NOT_FOUND, message)
+        try:
+            parse_pipeline(live)
+        except InvalidSpec:
+            message = f"RagPipeline {pipeline.name} is invalid: see its conditions"
+            return Check(False, Reason.PIPELINE_NOT_READY, message)
+        return Check(None, Reason.PIPELINE_NOT_READY, f"RagPipeline {pipeline.name} is not bound to its database yet")
+
+    async def _bring(self, key: Key, live: Object, tenant: RagTenant, binding: Binding) -> float | None:
+        facts = decide.TenantFacts(tenant.metadata.generation, suspended=tenant.spec.suspend)
+        try:
+            laid = await self._lay(key, tenant, binding)
+        except QueryLoginNeeded as needed:
+            pipeline = Key("pipeline", key.namespace, tenant.spec.pipeline_ref.name)
+            self._context.shards.setdefault(pipeline, set()).add(needed.shard)
+            self._context.queue.add(pipeline)
+            return BACK_OFF
+        except (StoreProblem, StoreTrouble) as trouble:
+            check = Check(False, trouble.reason, str(trouble))
+            await self._write(live, replace(facts, database=check), None)
+            return BACK_OFF
+        self._context.incarnations[laid.row.id] = key
+        return await self._ingest(live, tenant, laid, facts)
+
+    async def _lay(self, key: Key, tenant: RagTenant, binding: Binding) -> Laid:
+        """Secrets first, since their content is the truth; then schema, roles and hashes in the database."""
+        api, name = self._context.api, names.ingest_database_secret(key.name)
+        fresh_key = KEY_PREFIX + self._context.new_password()
+        api_key = found(await ensure_secret(api, ingest.api_key_secret(tenant, fresh_key)))
+        async with self._context.transaction(binding) as tx:
+            before = await read_tenant(tx, key.namespace, key.name)
+        incarnation = before.id if before else self._context.new_id()
+        login = TenantNames(binding.catalog, incarnation, key.name).ingestion
+        live = await api.get(SECRET, key.namespace, name)
+        held = found(live).data.get("ingest.password", b"").decode() if live else ""
+        password = held or self._context.new_password()
+        place = database_place(binding.address)
+        secret = found(await sync_secret(api, ingest.ingest_database_secret(tenant, place, login, password)))
+        request = TenantRequest(
+            namespace=key.namespace,
+            name=key.name,
+            uid=tenant.metadata.uid,
+            incarnation=incarnation,
+            password=password,
+            credential_version=secret.version,
+            api_key_hashes=_hashes(api_key),
+            config={},
+            adopt=_uuid(tenant.metadata.annotations.get(ANNOTATION_ADOPT, "")),
+        )
+        async with self._context.transaction(binding) as tx:
+            row = await ensure_tenant(tx, request)
+        return Laid(binding, row)
+
+    async def _ingest(self, live: Object, tenant: RagTenant, laid: Laid, facts: decide.TenantFacts) -> float | None:
+        pipeline = laid.binding.pipeline
+        tenant_names = TenantNames(laid.binding.catalog, laid.row.id, tenant.metadata.name)
+        document = config.ingest_config(pipeline, tenant, tenant_names, _live_profiles(laid.row))
+        manifest = ingest.ingest_config_map(tenant, document)
+        inputs = ingest.IngestInputs(manifest["metadata"]["name"], config.key_refs(document))
+        await apply_child(self._context.api, manifest, FIELD_MANAGER_TENANT)
+        job = ingest.ingest_cron_job(pipeline, tenant, self._context.settings.release, inputs)
+        await apply_child(self._context.api, job, FIELD_MANAGER_TENANT)
+        missing = await missing_source(self._context.api, tenant)
+        row, index, retained = await self._revisions.bring(live, laid.binding, laid.row, document.shape)
+        run = await self._runs.bring(tenant, pipeline, inputs, row, document.digest(), blocked=missing is not None)
+        await self._drop_old_configs(tenant, document, manifest["metadata"]["name"], run.state)
+        facts = replace(
+            facts,
+            sources=missing or Check(True, Reason.AS_EXPECTED, ""),
+            index=index,
+            run=run.state,
+            run_message=run.message,
+            failed_documents=tenant_status.failed_documents(row),
+        )
+        status = await self._write(live, facts, tenant_status.of_row(laid.binding, row, retained, run.handled))
+        if is_true(status.conditions, ConditionType.READY) and run.state is decide.RunState.DONE:
+            return READY_PERIOD
+        return MOVING_PERIOD
+
+    async def _drop_old_configs(
+        self, tenant: RagTenant, document: IngestConfig, current: str, state: decide.RunState
+    ) -> None:
+        """Configurations that no run needs: the present one has been used, so older Jobs are over."""
+        if state is not decide.RunState.DONE or tenant.status.observed_generation == tenant.metadata.generation:
+            return
+        selector = f"{names.LABEL_TENANT}={tenant.metadata.name}"
+        for old in await self._context.api.list(CONFIG_MAP, tenant.metadata.namespace, selector):
+            if old["metadata"]["name"] != current:
+                await self._context.api.delete(CONFIG_MAP, old)
+
+    async def _write(self, live: Object, facts: decide.TenantFacts, more: RagTenantStatus | None) -> RagTenantStatus:
+        old = RagTenantStatus.model_validate(live.get("status", {}))
+        new = (more or old).model_copy(
+            update={
+                "observed_generation": facts.generation,
+                "conditions": merge(old.conditions, decide.conditions(facts), self._context.now()),
+                "last_handled_sync_request": (more and more.last_handled_sync_request) or old.last_handled_sync_request,
+                "api_key_secret_ref": (more or old).api_key_secret_ref,
+            }
+        )
+        await announce.write(self._context, TENANT, live, new)
+        return new
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _hashes(api_key: Found) -> tuple[str, ...]:
+    """Hashes of the keys that are accepted; a key of 256 random bits needs no slow hash."""
+    value = api_key.data.get(ingest.API_KEY, b"").strip()
+    return (hashlib.sha256(value).hexdigest(),) if value else ()
+
+
+def _live_profiles(row: TenantRow) -> tuple[EmbeddingProfile, ...]:
+    """The profile of the revision that answers, so that ingestion keeps it fresh while another is built."""
+    return (IndexShape.model_validate(row.shape).profile,) if row.shape else ()

@@ -1,0 +1,109 @@
+"""The operator process: election, kopf, probes and metrics side by side, until a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import signal
+import time
+import uuid
+from datetime import UTC, datetime
+
+import kopf
+
+from rag_operator.engine import metrics
+from rag_operator.engine.context import Context
+from rag_operator.engine.controller import Controller
+from rag_operator.engine.queue import WorkQueue
+from rag_operator.engine.registry import Registry
+from rag_operator.engine.resync import Resync
+from rag_operator.engine.settings import Settings
+from rag_operator.handlers import probes, watches
+from rag_operator.kube.client import Api
+from rag_operator.kube.lease import Election
+from rag_operator.stores.database import Databases
+
+STALLED_SECONDS = 600.0
+"""A queue whose oldest key waits so long has workers that hang."""
+
+
+async def run(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    api = await Api.connect(settings.kubeconfig)
+    async with Databases(settings.identity) as databases:
+        context = Context(
+            settings=settings,
+            api=api,
+            databases=databases,
+            queue=WorkQueue(time.monotonic, random.random),
+            registry=Registry(),
+            now=lambda: datetime.now(UTC),
+            new_id=uuid.uuid4,
+            new_password=lambda: secrets.token_urlsafe(32),
+        )
+        try:
+            await _serve(context, stop)
+        finally:
+            await api.close()
+
+
+async def _serve(context: Context, stop: asyncio.Event) -> None:
+    settings = context.settings
+    resync = Resync(context)
+    identity = f"{settings.identity}-{context.new_id().hex[:6]}"
+    election = Election(context.api, settings.namespace, settings.lease_name, identity, time.monotonic)
+    controller = Controller(context, resync)
+    watching = asyncio.Event()
+
+    def live() -> str:
+        if resync.watch_dead:
+            return "a watch of our kinds is dead: a list shows objects that it has not delivered"
+        age = context.queue.age() if election.is_leader else 0.0
+        return f"a key has waited {age:.0f} s for a worker" if age > STALLED_SECONDS else ""
+
+    def ready() -> str:
+        return "" if watching.is_set() else "the watches have not started yet"
+
+    def refresh() -> None:
+        metrics.QUEUE_DEPTH.set(context.queue.depth())
+        metrics.QUEUE_AGE.set(context.queue.age())
+        metrics.LEADER.set(election.is_leader)
+
+    runners = [
+        await probes.serve(settings.probe_port, live, ready),
+        await probes.serve_metrics(settings.metrics_port, refresh),
+    ]
+    tasks = [
+        asyncio.create_task(election.run(controller.lead), name="election"),
+        asyncio.create_task(_kopf(context, election, stop, watching), name="kopf"),
+        asyncio.create_task(stop.wait(), name="stop"),
+    ]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        stop.set()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for runner in runners:
+            await runner.cleanup()
+
+
+async def _kopf(context: Context, election: Election, stop: asyncio.Event, ready: asyncio.Event) -> None:
+    names = context.settings.watch_namespaces
+    await kopf.operator(
+        registry=watches.registry(context, lambda: election.is_leader),
+        settings=watches.settings(),
+        standalone=True,
+        clusterwide=not names,
+        namespaces=list(names),
+        stop_flag=stop,
+        ready_flag=ready,
+    )

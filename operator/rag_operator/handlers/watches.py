@@ -1,0 +1,78 @@
+"""kopf's handlers: `on.event` only, and each does one thing: put a key on the queue.
+
+State handlers, timers, daemons and indexes of kopf are avoided on purpose (DESIGN §3): they write annotations and
+finalizers, survive relists wrongly, or die with a failed patch.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import kopf
+
+from rag_operator.api import GROUP, VERSION
+from rag_operator.engine.context import Context
+from rag_operator.engine.queue import Key
+
+Leads = Callable[[], bool]
+
+
+class EndlessBackoffs:
+    """Delays in seconds between kopf's tries of an API call; they never end, since where they end the process ends."""
+
+    def __iter__(self) -> Iterator[float]:
+        return itertools.chain((0.5, 1.0, 2.0, 5.0), itertools.repeat(10.0))
+
+
+def registry(context: Context, leads: Leads) -> kopf.OperatorRegistry:
+    """kopf's registry with our two watches."""
+    found = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=found)
+    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
+    @kopf.on.event(GROUP, VERSION, "ragpipelines", registry=found)
+    def pipeline_event(body: kopf.Body, type: str | None, **_: Any) -> None:  # noqa: A002  kopf's name
+        _take(context, leads, Key("pipeline", body["metadata"]["namespace"], body["metadata"]["name"]), body, type)
+
+    @kopf.on.event(GROUP, VERSION, "ragtenants", registry=found)
+    def tenant_event(body: kopf.Body, type: str | None, **_: Any) -> None:  # noqa: A002
+        _take(context, leads, Key("tenant", body["metadata"]["namespace"], body["metadata"]["name"]), body, type)
+
+    return found
+
+
+def settings() -> kopf.OperatorSettings:
+    """kopf's settings: no Events, no annotations, calls tried for ever."""
+    chosen = kopf.OperatorSettings()
+    chosen.posting.enabled = False
+    chosen.networking.error_backoffs = EndlessBackoffs()
+    chosen.networking.request_timeout = 15
+    chosen.networking.connect_timeout = 10
+    chosen.watching.server_timeout = 300
+    chosen.watching.connect_timeout = 10
+    chosen.scanning.disabled = False
+    chosen.peering.standalone = True
+    return chosen
+
+
+def _take(context: Context, leads: Leads, key: Key, body: kopf.Body, kind: str | None) -> None:
+    pipeline = context.registry.pipeline_of(key) if key.kind == "tenant" else None
+    if kind == "DELETED":
+        context.registry.forget(key)
+        counted = True
+    else:
+        counted = context.registry.observe(key, dict(body))
+        pipeline = context.registry.pipeline_of(key) if key.kind == "tenant" else None
+    if not leads():
+        return
+    context.queue.add(key)
+    if counted and pipeline is not None:
+        context.queue.add_after(pipeline, COALESCE)
+
+
+COALESCE = 1.0
+"""Seconds in which changes of many tenants become one write of their pipeline's counts."""

@@ -1,0 +1,115 @@
+"""Apply only what differs: an idle operator writes nothing.
+
+A child carries the hash of the manifest it was applied from. A differing hash means that what we want changed (also by
+dropping a field). An equal hash with a live object that lacks one of our fields means that another hand changed it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from rag_operator.api import GROUP
+from rag_operator.kube.client import Api, Object
+from rag_operator.kube.errors import ConflictError
+from rag_operator.kube.kinds import SECRET, Kind, kind_of
+from rag_operator.kube.metrics import APPLIES
+
+ANNOTATION_APPLIED = f"{GROUP}/applied"
+
+
+class NameTakenError(ConflictError):
+    """A child's name belongs to an object that is not ours."""
+
+
+async def apply_child(api: Api, manifest: Object, manager: str) -> Object:
+    """Bring the child to what the manifest says and return it; no write when it is so already.
+
+    Raises NameTakenError for an object of that name that another controller, or nobody, owns.
+    """
+    kind = kind_of(manifest)
+    meta = manifest["metadata"]
+    live = await api.get(kind, meta["namespace"], meta["name"])
+    if live is not None:
+        _require_ours(kind, live, meta)
+    stamped = _stamped(manifest)
+    if live is not None and _applied(live) == _applied(stamped) and covers(live, stamped):
+        return live
+    if live is not None:
+        stamped["metadata"]["uid"] = live["metadata"]["uid"]
+    APPLIES.labels(kind.kind).inc()
+    return await api.apply(kind, stamped, manager)
+
+
+async def ensure_secret(api: Api, manifest: Object) -> Object:
+    """Create a Secret of random content once; what exists stays as it is, since its content is the truth."""
+    meta = manifest["metadata"]
+    live = await api.get(SECRET, meta["namespace"], meta["name"])
+    if live is None:
+        return await api.create(SECRET, manifest)
+    _require_ours(SECRET, live, meta)
+    return live
+
+
+async def sync_secret(api: Api, manifest: Object) -> Object:
+    """Bring a Secret's data to the manifest's. No stamp is left: a hash of a secret value tells of it."""
+    live = await ensure_secret(api, manifest)
+    if live.get("data", {}) == manifest["data"]:
+        return live
+    gone: Object = {key: None for key in live.get("data", {}) if key not in manifest["data"]}
+    return await api.merge(SECRET, live, {"data": gone | manifest["data"]})
+
+
+async def delete_child(api: Api, kind: Kind, namespace: str, name: str, owner_uid: str) -> bool:
+    """Delete a child of this owner, if it is there. True when one was deleted."""
+    live = await api.get(kind, namespace, name)
+    if live is None or owner_uid not in _owners(live):
+        return False
+    await api.delete(kind, live)
+    return True
+
+
+def covers(live: Any, wanted: Any) -> bool:
+    """Whether every field of `wanted` stands in `live`: lists item by item, in order."""
+    if isinstance(wanted, Mapping):
+        return isinstance(live, Mapping) and all(
+            covers(live.get(key), value) for key, value in wanted.items() if not _nothing(value)
+        )
+    if isinstance(wanted, (list, tuple)):
+        return (
+            isinstance(live, list)
+            and len(live) == len(wanted)
+            and all(covers(have, want) for have, want in zip(live, wanted, strict=True))
+        )
+    return bool(live == wanted)
+
+
+def _nothing(value: Any) -> bool:
+    """Empty values are dropped by the server."""
+    return value is None or value in ({}, [], ())
+
+
+def _stamped(manifest: Object) -> Object:
+    text = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
+    meta = manifest["metadata"]
+    stamp = {ANNOTATION_APPLIED: hashlib.sha256(text.encode()).hexdigest()[:16]}
+    return manifest | {"metadata": meta | {"annotations": meta.get("annotations", {}) | stamp}}
+
+
+def _applied(manifest: Object) -> str | None:
+    found = manifest["metadata"].get("annotations", {}).get(ANNOTATION_APPLIED)
+    return str(found) if found else None
+
+
+def _owners(live: Object) -> set[str]:
+    return {str(owner["uid"]) for owner in live["metadata"].get("ownerReferences", [])}
+
+
+def _require_ours(kind: Kind, live: Object, meta: Mapping[str, Any]) -> None:
+    wanted = {str(owner["uid"]) for owner in meta.get("ownerReferences", [])}
+    if wanted and not wanted & _owners(live):
+        raise NameTakenError(
+            f"{kind.kind} {meta['namespace']}/{meta['name']} exists and is not ours: rename or delete it"
+        )

@@ -1,0 +1,188 @@
+"""Calls to the API server: bare JSON over the transport, credentials and TLS of `kubernetes.aio`.
+
+Typed models of the client cost 0.81 ms of CPU a call, bare JSON 0.22 (DESIGN §2). Every call has a deadline and is
+counted by verb and kind.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio import client, config
+
+from rag_operator.kube.errors import ApiUnavailableError, ConflictError, error_of
+from rag_operator.kube.kinds import Kind
+from rag_operator.kube.metrics import CALLS
+
+Object = dict[str, Any]
+DEADLINE = 15.0
+PAGE = 500
+METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+METADATA_EVENT = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+
+
+class Api:
+    """The Kubernetes API, as far as this operator uses it."""
+
+    def __init__(self, configuration: client.Configuration) -> None:
+        self._configuration = configuration
+        self._client = client.ApiClient(configuration)
+
+    @classmethod
+    async def connect(cls, kubeconfig: str | None) -> Api:
+        """With a kubeconfig file, or in a pod with its service account."""
+        configuration = client.Configuration()
+        if kubeconfig:
+            await config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)
+        else:
+            config.load_incluster_config(client_configuration=configuration)
+        configuration.retries = None
+        return cls(configuration)
+
+    async def close(self) -> None:
+        """Close connections."""
+        await self._client.close()
+
+    async def get(self, kind: Kind, namespace: str | None, name: str) -> Object | None:
+        """The object, read from a quorum; None when it is not there."""
+        return await self._json("GET", kind, kind.path(namespace, name), missing_ok=True)
+
+    async def apply(self, kind: Kind, manifest: Object, manager: str, subresource: str = "") -> Object:
+        """Server-side apply with force."""
+        meta = manifest["metadata"]
+        path = kind.path(meta["namespace"], meta["name"], subresource)
+        query = urlencode({"fieldManager": manager, "force": "true"})
+        return await self._write("PATCH", kind, f"{path}?{query}", manifest, APPLY)
+
+    async def create(self, kind: Kind, manifest: Object) -> Object:
+        """POST; ConflictError when the name is taken."""
+        return await self._write("POST", kind, kind.path(manifest["metadata"]["namespace"]), manifest)
+
+    async def replace(self, kind: Kind, manifest: Object) -> Object:
+        """PUT with the resourceVersion in the manifest; ConflictError when another wrote meanwhile."""
+        meta = manifest["metadata"]
+        return await self._write("PUT", kind, kind.path(meta["namespace"], meta["name"]), manifest)
+
+    async def merge(self, kind: Kind, live: Object, patch: Object) -> Object:
+        """Merge patch guarded by the uid and resourceVersion of what was read."""
+        meta = live["metadata"]
+        guarded = patch | {
+            "metadata": patch.get("metadata", {}) | {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
+        }
+        return await self._write("PATCH", kind, kind.path(meta["namespace"], meta["name"]), guarded, MERGE)
+
+    async def delete(self, kind: Kind, live: Object, propagation: str = "Background") -> None:
+        """Delete exactly the object that was read: by uid and resourceVersion. Gone already is fine."""
+        meta = live["metadata"]
+        options = {
+            "kind": "DeleteOptions",
+            "apiVersion": "v1",
+            "propagationPolicy": propagation,
+            "preconditions": {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]},
+        }
+        await self._json("DELETE", kind, kind.path(meta["namespace"], meta["name"]), options, missing_ok=True)
+
+    async def pages(
+        self, kind: Kind, namespace: str | None, selector: str = "", *, metadata_only: bool = False
+    ) -> AsyncIterator[tuple[list[Object], str]]:
+        """Pages of a LIST with the collection's resourceVersion; the items are whole, or only metadata."""
+        accept = METADATA_ONLY if metadata_only else "application/json"
+        token = ""
+        while True:
+            query = {"limit": str(PAGE), "labelSelector": selector, "continue": token}
+            path = f"{kind.path(namespace)}?{urlencode({k: v for k, v in query.items() if v})}"
+            page = await self._json("GET", kind, path, accept=accept, verb="LIST")
+            assert page is not None
+            yield page.get("items", []), page["metadata"]["resourceVersion"]
+            token = page["metadata"].get("continue", "")
+            if not token:
+                return
+
+    async def list(self, kind: Kind, namespace: str | None, selector: str = "") -> list[Object]:
+        """All objects of a selector."""
+        return [item async for items, _ in self.pages(kind, namespace, selector) for item in items]
+
+    async def watch(self, kind: Kind, namespace: str | None, selector: str, version: str) -> AsyncIterator[Object]:
+        """Metadata-only watch events until the server closes it (5 min at most); ApiUnavailableError when it breaks."""
+        query = {
+            "watch": "true",
+            "labelSelector": selector,
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": "300",
+        }
+        path = f"{kind.path(namespace)}?{urlencode(query)}"
+        timeout = aiohttp.ClientTimeout(total=330, sock_connect=10, sock_read=90)
+        CALLS.labels("WATCH", kind.plural).inc()
+        try:
+            response = await self._send("GET", path, None, {"Accept": METADATA_EVENT}, timeout)
+            async for line in response.content:
+                event: Object = json.loads(line)
+                if event["type"] == "ERROR":
+                    status = event["object"]
+                    raise error_of(int(status.get("code", 500)), str(status.get("message", "")), None)
+                yield event
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise ApiUnavailableError(f"watch of {kind.plural} broke: {type(error).__name__}") from error
+
+    async def _write(
+        self, method: str, kind: Kind, path: str, body: Object, content_type: str = "application/json"
+    ) -> Object:
+        answer = await self._json(method, kind, path, body, content_type=content_type)
+        if answer is None:
+            raise ConflictError(f"{kind.kind} is gone")
+        return answer
+
+    async def _json(  # noqa: PLR0913  one place where a call is made
+        self,
+        method: str,
+        kind: Kind,
+        path: str,
+        body: Object | None = None,
+        *,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+        missing_ok: bool = False,
+        verb: str = "",
+    ) -> Object | None:
+        CALLS.labels(verb or method, kind.plural).inc()
+        headers = {"Accept": accept, "Content-Type": content_type}
+        try:
+            response = await self._send(method, path, body, headers, aiohttp.ClientTimeout(total=DEADLINE))
+            text = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise ApiUnavailableError(f"{method} {kind.plural}: {type(error).__name__}") from error
+        if response.status < 400:
+            parsed: Object = json.loads(text)
+            return parsed
+        if response.status == 404 and missing_ok:
+            return None
+        raise error_of(response.status, _message(text, response.status), response.headers.get("Retry-After"))
+
+    async def _send(
+        self, method: str, path: str, body: Object | None, headers: Mapping[str, str], timeout: aiohttp.ClientTimeout
+    ) -> aiohttp.ClientResponse:
+        rest = self._client.rest_client
+        if rest.pool_manager is None:
+            rest.pool_manager = rest._create_pool_manager()
+        token = await self._configuration.get_api_key_with_prefix("BearerToken")
+        more = {"Authorization": token} if token else {}
+        session: aiohttp.ClientSession = rest.pool_manager
+        data = json.dumps(body).encode() if body is not None else None
+        url = f"{self._configuration.host}{path}"
+        return await session.request(
+            method, url, data=data, headers={**headers, **more}, timeout=timeout, proxy=rest.proxy
+        )
+
+
+def _message(text: bytes, status: int) -> str:
+    try:
+        return str(json.loads(text).get("message", "")) or f"status {status}"
+    except ValueError:
+        return f"status {status}"

@@ -1,0 +1,33 @@
+"""What the API server may answer, as few types as callers decide by."""
+
+from __future__ import annotations
+
+from rag_operator.api.errors import PermanentError, TransientError
+
+
+class ApiUnavailableError(TransientError):
+    """No answer, or one that says try again: connection trouble, deadlines, 429, 5xx."""
+
+
+class ConflictError(TransientError):
+    """409: the object is not what we read (uid or resourceVersion), or it exists already. Observe again."""
+
+
+class RefusedError(PermanentError):
+    """400, 403, 422 and the like: the server understood and said no. The message is the server's."""
+
+
+class ExpiredError(TransientError):
+    """410: the watch or the continue token is too old; list again."""
+
+
+def error_of(status: int, message: str, retry_after: str | None) -> Exception:
+    """The error that an HTTP status of the API server stands for."""
+    if status == 409:
+        return ConflictError(message)
+    if status == 410:
+        return ExpiredError(message)
+    if status == 429 or status >= 500 or status == 401:
+        delay = float(retry_after) if retry_after and retry_after.isdigit() else None
+        return ApiUnavailableError(f"the API server answered {status}: {message}", delay)
+    return RefusedError(message)

@@ -1,0 +1,25 @@
+"""Status writes: server-side apply of the status subresource, only when it differs from what was read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rag_operator.kube.client import Api, Object
+from rag_operator.kube.kinds import Kind
+
+STATUS_MANAGER = "rag-operator-status"
+
+
+async def write_status(api: Api, kind: Kind, live: Object, status: dict[str, Any]) -> bool:
+    """Bring the status to `status`; False when it was so already. The uid guards against a re-created object."""
+    if live.get("status", {}) == status:
+        return False
+    meta = live["metadata"]
+    manifest = {
+        "apiVersion": kind.api_version,
+        "kind": kind.kind,
+        "metadata": {"name": meta["name"], "namespace": meta["namespace"], "uid": meta["uid"]},
+        "status": status,
+    }
+    await api.apply(kind, manifest, STATUS_MANAGER, "status")
+    return True

@@ -1,0 +1,107 @@
+"""Trouble with a store, as the engine wants it: a reason for the condition, a sentence that says the mend."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+
+import psycopg
+from psycopg import errors
+
+from rag_operator.api.conditions import Reason
+from rag_operator.api.errors import PermanentError, TransientError
+from rag_operator.stores.address import DatabaseAddress, StoreProblem
+
+__all__ = ["QueryLoginNeeded", "StoreProblem", "StoreTrouble", "Superseded", "translated"]
+
+
+class StoreTrouble(TransientError):  # noqa: N818  it names the finding, and reads as one
+    """May pass by itself. `reason` is for the condition; `retry_after` in seconds where it is known."""
+
+    def __init__(
+        self, message: str, reason: Reason = Reason.DATABASE_UNREACHABLE, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, retry_after)
+        self.reason = reason
+
+
+class Superseded(StoreTrouble):
+    """Another operator leads this catalog: whatever this one wanted to write must not be written."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, Reason.WAITING)
+
+
+class QueryLoginNeeded(StoreTrouble):
+    """All query logins have their readers: the engine makes the Secret of `shard`, then its login, then tries again."""
+
+    def __init__(self, shard: int) -> None:
+        super().__init__(f"a query login for shard {shard} is being made", Reason.WAITING)
+        self.shard = shard
+
+
+_REFUSED = re.compile(
+    r"authentication failed|no password supplied|no pg_hba\.conf entry|not permitted to log in|"
+    r"role \".*\" does not exist"
+)
+_NO_DATABASE = re.compile(r"database \".*\" does not exist")
+_BUSY = (errors.LockNotAvailable, errors.QueryCanceled, errors.SerializationFailure, errors.DeadlockDetected)
+
+
+@contextlib.contextmanager
+def translated(address: DatabaseAddress) -> Iterator[None]:
+    """Turn psycopg's errors and expired deadlines into ours. What is a bug of ours (syntax, types) passes as it is."""
+    try:
+        yield
+    except (PermanentError, TransientError):
+        raise
+    except TimeoutError as error:
+        raise StoreTrouble(f"database {address.where} did not answer in time; it is tried again") from error
+    except psycopg.Error as error:
+        known = _known(error, address)
+        if known is None:
+            raise
+        raise known from error
+
+
+def _known(error: psycopg.Error, address: DatabaseAddress) -> Exception | None:
+    said = _first_line(error)
+    if isinstance(error, errors.InsufficientPrivilege):
+        return StoreProblem(
+            Reason.MISSING_PRIVILEGE,
+            f"database {address.where}: login {address.username} lacks a right: {said}; grant it, or name in "
+            f"{address.source} the login that owns this catalog",
+        )
+    if isinstance(error, errors.DependentObjectsStillExist):
+        return StoreProblem(
+            Reason.ROLE_TAKEN,
+            f"database {address.where}: {said} ({error.diag.message_detail or 'no detail'}); "
+            "revoke the rights that were granted to it by hand",
+        )
+    if isinstance(error, _BUSY):
+        return StoreTrouble(f"database {address.where} was busy: {said}; it is tried again")
+    if isinstance(error, errors.UniqueViolation):
+        return StoreTrouble(f"database {address.where}: another writer was first: {said}", Reason.RECONCILING)
+    if isinstance(error, psycopg.OperationalError):
+        return _unreachable(said, address)
+    return None
+
+
+def _unreachable(said: str, address: DatabaseAddress) -> StoreTrouble:
+    if _REFUSED.search(said):
+        return StoreTrouble(
+            f"database {address.where} refused login {address.username}: {said}; correct username and password in "
+            f"{address.source}"
+        )
+    if _NO_DATABASE.search(said):
+        return StoreTrouble(
+            f"database {address.where}: {said}; create it, or correct dbname in {address.source}",
+            Reason.DATABASE_UNSUITABLE,
+        )
+    return StoreTrouble(f"database {address.where} can't be reached: {said}; it is tried again")
+
+
+def _first_line(error: psycopg.Error) -> str:
+    text = error.diag.message_primary or str(error) or type(error).__name__
+    return " ".join(text.split())[:400]

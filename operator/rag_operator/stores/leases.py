@@ -1,0 +1,43 @@
+"""Leases of query pods: which promotion each has applied, and the oldest that a request of it still uses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg.rows import DictRow
+from psycopg.sql import SQL
+
+from rag_operator.stores.transaction import Transaction
+
+_LEASES = SQL("""
+SELECT pod, applied, pinned, failures, expires_at, expires_at > now() AS live FROM {c}.reader_lease ORDER BY pod
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One query pod. `applied` and `pinned` are numbers of the catalog's promotion counter."""
+
+    pod: str
+    applied: int
+    pinned: int
+    failures: Mapping[str, str]
+    """What keeps the pod from serving, by name (an embedding profile, a tenant)."""
+    expires_at: datetime
+    live: bool
+
+
+async def read_leases(tx: Transaction) -> list[Lease]:
+    """All leases, expired ones too, in order of the pods' names."""
+    return [_lease(row) for row in await tx.rows(_LEASES)]
+
+
+def _lease(row: DictRow) -> Lease:
+    return Lease(**{**row, "failures": {str(key): str(value) for key, value in row["failures"].items()}})
+
+
+def holding_back(leases: list[Lease], promotion: int) -> tuple[str, ...]:
+    """Live pods that may still answer from what `promotion` replaced: their oldest request began before it."""
+    return tuple(lease.pod for lease in leases if lease.live and lease.pinned < promotion)

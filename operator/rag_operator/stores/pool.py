@@ -1,0 +1,176 @@
+"""Connections to one database: a few at a time, reused, closed when unused, behind a breaker.
+
+Own code instead of `psycopg_pool`: no worker tasks per database (many may be idle), and a breaker on connecting.
+Nothing here sets session state: a transaction pooler may stand between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.pq import TransactionStatus
+from psycopg.rows import DictRow, dict_row
+
+from rag_operator.stores.address import DatabaseAddress
+from rag_operator.stores.breaker import Breaker
+from rag_operator.stores.errors import StoreTrouble
+
+Connection = AsyncConnection[DictRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds per database; times in seconds."""
+
+    connections: int = 4
+    connect_timeout: float = 5.0
+    idle: float = 60.0
+    """A connection unused for so long is closed."""
+    fresh: float = 1.0
+    """A connection unused for longer is asked whether it lives before it is used again."""
+    failures: int = 3
+    pause: float = 5.0
+    deadline: float = 30.0
+    """Of a whole transaction, unless it says otherwise."""
+    lock_timeout: float = 5.0
+
+
+def connection_arguments(address: DatabaseAddress, application: str, limits: Limits) -> dict[str, Any]:
+    """libpq's parameters: keepalives that notice a dead peer within half a minute, no prepared statements."""
+    arguments: dict[str, Any] = {
+        **dict(address.extra),
+        "host": address.host,
+        "port": address.port,
+        "dbname": address.dbname,
+        "user": address.username,
+        "password": address.password,
+        "sslmode": address.sslmode,
+        "application_name": application,
+        "connect_timeout": max(2, int(limits.connect_timeout)),
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 25_000,
+    }
+    if address.ca:
+        arguments["sslrootcert"] = str(_ca_file(address.ca))
+    elif address.sslmode == "verify-full":
+        arguments["sslrootcert"] = "system"
+    return arguments
+
+
+def _ca_file(pem: str) -> Path:
+    """libpq reads certificates from files only: one per content, public data."""
+    path = Path(tempfile.gettempdir()) / f"rag-operator-ca-{hashlib.sha256(pem.encode()).hexdigest()[:16]}.pem"
+    if not path.exists():
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as partial:
+            partial.write(pem)
+        Path(partial.name).rename(path)
+    return path
+
+
+async def connect(address: DatabaseAddress, application: str, limits: Limits) -> Connection:
+    """A new connection in autocommit, within the deadline."""
+    async with asyncio.timeout(limits.connect_timeout):
+        return await AsyncConnection.connect(
+            **connection_arguments(address, application, limits),
+            autocommit=True,
+            prepare_threshold=None,
+            row_factory=dict_row,
+        )
+
+
+class Pool:
+    """Connections of one login to one database."""
+
+    def __init__(self, address: DatabaseAddress, application: str, limits: Limits, clock: Callable[[], float]) -> None:
+        self._address = address
+        self._application = application
+        self._limits = limits
+        self._clock = clock
+        self._slots = asyncio.Semaphore(limits.connections)
+        self._idle: list[tuple[Connection, float]] = []
+        self._breaker = Breaker(limits.failures, limits.pause)
+        self._used = clock()
+        self._busy = 0
+
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A living connection; waits for a slot. The caller bounds the whole by a deadline."""
+        self._refuse_while_open()
+        async with self._slots:
+            self._busy += 1
+            try:
+                connection = await self._take()
+                try:
+                    yield connection
+                finally:
+                    await self._give_back(connection)
+            finally:
+                self._busy -= 1
+                self._used = self._clock()
+
+    def _refuse_while_open(self) -> None:
+        if self._idle or not (wait := self._breaker.wait(self._clock())):
+            return
+        raise StoreTrouble(
+            f"database {self._address.where} could not be reached {self._breaker.failures} times in a row; "
+            f"the next trial is in {wait:.0f} s",
+            retry_after=wait,
+        )
+
+    async def _take(self) -> Connection:
+        while self._idle:
+            connection, since = self._idle.pop()
+            if await self._lives(connection, since):
+                return connection
+            await connection.close()
+        try:
+            connection = await connect(self._address, self._application, self._limits)
+        except (psycopg.OperationalError, TimeoutError):
+            self._breaker.failed(self._clock())
+            raise
+        self._breaker.succeeded()
+        return connection
+
+    async def _lives(self, connection: Connection, since: float) -> bool:
+        if connection.closed:
+            return False
+        if self._clock() - since < self._limits.fresh:
+            return True
+        try:
+            async with asyncio.timeout(self._limits.connect_timeout):
+                await connection.execute("SELECT 1")
+        except (psycopg.OperationalError, TimeoutError):
+            return False
+        return True
+
+    async def _give_back(self, connection: Connection) -> None:
+        if connection.closed or connection.pgconn.transaction_status != TransactionStatus.IDLE:
+            await connection.close()
+            return
+        self._idle.append((connection, self._clock()))
+
+    async def sweep(self) -> bool:
+        """Close what was unused for long; True when the pool is empty and may be forgotten."""
+        horizon = self._clock() - self._limits.idle
+        old = [connection for connection, since in self._idle if since <= horizon]
+        self._idle = [(connection, since) for connection, since in self._idle if since > horizon]
+        for connection in old:
+            await connection.close()
+        return not self._idle and not self._busy and self._used <= horizon
+
+    async def close(self) -> None:
+        """Close the unused connections; those in use are closed by their users' deadlines."""
+        idle, self._idle = self._idle, []
+        for connection, _ in idle:
+            await connection.close()

@@ -1,0 +1,62 @@
+"""Whether a Redis answers. Its URL holds a password, so messages name only host and port."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from urllib.parse import urlsplit
+
+from redis.asyncio import Redis
+from redis.exceptions import AuthenticationError, AuthorizationError, RedisError
+
+from rag_operator.api.conditions import Reason
+from rag_operator.stores.errors import StoreProblem, StoreTrouble
+
+DEADLINE = 3.0
+"""Seconds for connecting and answering."""
+
+
+async def ping(url: str, secret: str = "", deadline: float = DEADLINE) -> None:
+    """Return when Redis answers.
+
+    StoreTrouble CACHE_UNREACHABLE when it doesn't, or refuses the password; StoreProblem SECRET_INVALID for no such URL.
+    """
+    source = f"Secret {secret}" if secret else "the cache's Secret"
+    where = _where(url, source)
+    try:
+        async with asyncio.timeout(deadline):
+            client = Redis.from_url(url, socket_connect_timeout=deadline, socket_timeout=deadline)
+            try:
+                await _ping(client)
+            finally:
+                await client.aclose()
+    except (AuthenticationError, AuthorizationError) as error:
+        raise StoreTrouble(
+            f"Redis {where} refused the password: correct the key url in {source}", Reason.CACHE_UNREACHABLE
+        ) from error
+    except TimeoutError as error:
+        raise StoreTrouble(f"Redis {where} did not answer within {deadline:.0f} s", Reason.CACHE_UNREACHABLE) from error
+    except (RedisError, OSError) as error:
+        raise StoreTrouble(
+            f"Redis {where} can't be reached: {type(error).__name__}", Reason.CACHE_UNREACHABLE
+        ) from error
+
+
+async def _ping(client: Redis) -> None:
+    answer: Awaitable[bool] | bool = client.ping()
+    if not isinstance(answer, bool):
+        await answer
+
+
+def _where(url: str, source: str) -> str:
+    mend = StoreProblem(
+        Reason.SECRET_INVALID,
+        f"{source} has a url that can't be read: write redis://:password@host:6379/0, or rediss:// for TLS",
+    )
+    try:
+        parts = urlsplit(url)
+        if parts.scheme not in ("redis", "rediss") or not parts.hostname:
+            raise mend
+        return f"{parts.hostname}:{parts.port or 6379}"
+    except ValueError:
+        raise mend from None

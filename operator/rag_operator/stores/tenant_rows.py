@@ -1,0 +1,101 @@
+"""Tenants as the catalog knows them: their rows with their pointers, and what tells query pods to read them anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import DictRow
+from psycopg.sql import SQL
+
+from rag_operator.stores.transaction import Transaction
+from rag_runtime.contract.names import CatalogNames, TenantNames
+
+ACTIVE, DEACTIVATED, RETAINED, ERASING = "Active", "Deactivated", "Retained", "Erasing"
+
+_COLUMNS = """
+t.id, t.namespace, t.name, t.uid, t.state, t.schema, t.reader, t.ingestion, t.shard, t.api_keys, t.config,
+t.credential_version, t.schema_version, t.changed_at, p.tenant IS NOT NULL AS laid, coalesce(p.open, false) AS open,
+p.active, p.shape, coalesce(p.version, 0) AS version, coalesce(p.token, '') AS token, coalesce(p.promotion, 0) AS promotion,
+coalesce(p.seq, 0) AS seq, coalesce(p.summary, '{{}}') AS summary
+"""
+_FROM = "FROM {c}.tenant t LEFT JOIN {c}.pointer p ON p.tenant = t.id"
+_READ_ALL = SQL(f"SELECT {_COLUMNS} {_FROM} ORDER BY t.namespace, t.name")
+_READ = SQL(f"SELECT {_COLUMNS} {_FROM} WHERE t.namespace = %s AND t.name = %s")
+ROLES = SQL("""
+SELECT v.role, r.oid IS NOT NULL AS exists, coalesce(r.rolcanlogin, false) AS login,
+  shobj_description(r.oid, 'pg_authid') AS mark, to_regnamespace(%(schema)s) IS NOT NULL AS schema
+FROM (VALUES (%(ingestion)s), (%(reader)s)) v (role) LEFT JOIN pg_roles r ON r.rolname = v.role
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRow:
+    """A tenant as the catalog knows it: placement, what pods were told, and the pointer."""
+
+    id: UUID
+    """The incarnation."""
+    namespace: str
+    name: str
+    uid: str
+    """Of the RagTenant that it is bound to; empty after its catalog was taken over, until its RagTenant comes."""
+    state: str
+    """Active, Deactivated, Retained or Erasing."""
+    schema: str
+    reader: str
+    ingestion: str
+    shard: int
+    api_keys: tuple[str, ...]
+    """SHA-256 of each, hexadecimal."""
+    config: Mapping[str, Any]
+    credential_version: str
+    schema_version: int
+    changed_at: datetime
+    laid: bool
+    """Whether its pointer exists."""
+    open: bool
+    active: int | None
+    """Number of the revision that answers come from."""
+    shape: Mapping[str, Any] | None
+    """The active revision's IndexShape."""
+    version: int
+    token: str
+    promotion: int
+    """The catalog's promotion number at which the active revision became active."""
+    seq: int
+    """The change clock."""
+    summary: Mapping[str, Any]
+    """What ingestion reported: lastIngestion, building, run, ready, index, active, deadLetters."""
+
+    def names(self, catalog: CatalogNames) -> TenantNames:
+        """The names that the contract derives for it."""
+        return TenantNames(catalog, self.id, self.name)
+
+
+async def read_tenants(tx: Transaction) -> list[TenantRow]:
+    """All tenants of the catalog in one query, by namespace and name."""
+    return [_tenant(row) for row in await tx.rows(_READ_ALL)]
+
+
+async def read_tenant(tx: Transaction, namespace: str, name: str) -> TenantRow | None:
+    """One tenant, or None."""
+    row = await tx.row(_READ, [namespace, name])
+    return _tenant(row) if row else None
+
+
+def _tenant(row: DictRow) -> TenantRow:
+    return TenantRow(**{**row, "api_keys": tuple(row["api_keys"])})
+
+
+async def read_roles(tx: Transaction, row: TenantRow) -> dict[str, DictRow]:
+    """By name of role: whether it exists, may log in, and its mark; whether the tenant's schema exists."""
+    places = {"ingestion": row.ingestion, "reader": row.reader, "schema": row.schema}
+    return {str(part["role"]): part for part in await tx.rows(ROLES, places)}
+
+
+async def tell_pods(tx: Transaction, tenant: UUID) -> None:
+    """NOTIFY query pods that the tenant's row changed (payload `ID catalog`); they read it anew."""
+    await tx.notify(tx.catalog.query_channel, f"{tenant} catalog")

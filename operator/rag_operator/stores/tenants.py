@@ -1,0 +1,198 @@
+"""Tenants in a catalog: their row, roles, schema and pointer; taking in, closing, keeping.
+
+The row comes first and everything else derives from it, each step only where something is missing: a run after a crash,
+or on a catalog restored without its roles, completes it. A run that finds nothing to do writes nothing (DESIGN §3).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import DictRow
+from psycopg.sql import SQL, Identifier, Literal
+from psycopg.types.json import Jsonb
+
+from rag_operator.api import GROUP
+from rag_operator.api.conditions import Reason
+from rag_operator.stores.erasure import deactivate, erase, prove_erased, retain
+from rag_operator.stores.errors import QueryLoginNeeded, StoreProblem, StoreTrouble
+from rag_operator.stores.roles import check_mark, mark
+from rag_operator.stores.tenant_rows import ACTIVE, ERASING, TenantRow, read_roles, read_tenant, read_tenants, tell_pods
+from rag_operator.stores.transaction import Transaction
+from rag_runtime.contract.names import READERS_PER_LOGIN, TenantNames
+from rag_runtime.contract.tenant import TENANT_VERSION, tenant_ddl
+
+__all__ = [
+    "ANNOTATION_ADOPT",
+    "ANNOTATION_ERASE",
+    "TenantRequest",
+    "TenantRow",
+    "deactivate",
+    "ensure_tenant",
+    "erase",
+    "prove_erased",
+    "read_tenant",
+    "read_tenants",
+    "retain",
+]
+
+ANNOTATION_ADOPT = f"{GROUP}/adopt-retained"
+ANNOTATION_ERASE = f"{GROUP}/erase-retained"
+INGESTION_CONNECTIONS = 8
+
+_SHARD = SQL("""
+SELECT l.shard, count(t.id) AS readers FROM {c}.query_login l LEFT JOIN {c}.tenant t ON t.shard = l.shard
+GROUP BY l.shard ORDER BY l.shard
+""")
+_INSERT = SQL("""
+INSERT INTO {c}.tenant (id, namespace, name, uid, state, schema, reader, ingestion, shard)
+VALUES (%(id)s, %(namespace)s, %(name)s, %(uid)s, 'Active', %(schema)s, %(reader)s, %(ingestion)s, %(shard)s)
+""")
+_CREATE_INGESTION = SQL("CREATE ROLE {role} LOGIN CONNECTION LIMIT {limit} PASSWORD {verifier}")
+_SET_PASSWORD = SQL("ALTER ROLE {role} LOGIN CONNECTION LIMIT {limit} PASSWORD {verifier}")
+_CREATE_READER = SQL("CREATE ROLE {role} NOLOGIN ROLE {query}")
+_CREATE_SCHEMA = SQL("CREATE SCHEMA {s} AUTHORIZATION {owner}")
+_INSERT_POINTER = SQL("INSERT INTO {c}.pointer (tenant, schema, login) VALUES (%s, %s, %s)")
+_SETTLE = SQL("""
+UPDATE {c}.tenant SET uid = %(uid)s, state = 'Active', api_keys = %(keys)s, config = %(config)s,
+  credential_version = %(credential)s, schema_version = %(version)s, changed_at = now() WHERE id = %(id)s
+""")
+_OPEN = SQL("UPDATE {c}.pointer SET open = true WHERE tenant = %s AND NOT open")
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRequest:
+    """What a RagTenant wants of the catalog."""
+
+    namespace: str
+    name: str
+    uid: str
+    incarnation: UUID
+    """Fresh: used when there is no data of that name yet."""
+    password: str = field(repr=False)
+    """Of the ingestion login."""
+    credential_version: str
+    """State of the Secret that holds it; the password is set when it differs from the stored one."""
+    api_key_hashes: tuple[str, ...]
+    config: Mapping[str, Any]
+    """JSON that query pods read."""
+    adopt: UUID | None = None
+    """The annotation rag-operator.dev/adopt-retained: the incarnation to take over."""
+
+
+async def ensure_tenant(tx: Transaction, request: TenantRequest) -> TenantRow:
+    """The tenant's row, roles, schema and pointer as the request wants them; query pods are told of a change.
+
+    QueryLoginNeeded when no query login has room. StoreProblem RETAINED_DATA when the name's data belongs to an earlier
+    tenant, ROLE_TAKEN when a role of ours exists without our mark. StoreTrouble DELETING while that data is erased.
+    """
+    found = await read_tenant(tx, request.namespace, request.name)
+    if found is not None:
+        _check_claim(found, request)
+    row = found or await _insert(tx, request)
+    names = row.names(tx.catalog)
+    laid = await read_roles(tx, row)
+    changed = await _ensure_roles(tx, row, request, laid)
+    if not laid[row.ingestion]["schema"]:
+        async with tx.as_login():
+            await tx.change(_CREATE_SCHEMA, s=row.schema, owner=tx.catalog.owner)
+        await tx.script(tenant_ddl(names))
+        changed = True
+    if not row.laid:
+        await tx.change(_INSERT_POINTER, [row.id, row.schema, row.ingestion])
+    if found is None or changed or not row.laid or _differs(row, request):
+        await _settle(tx, row, request)
+        return await read_tenant(tx, request.namespace, request.name) or row
+    return row
+
+
+def _check_claim(row: TenantRow, request: TenantRequest) -> None:
+    if row.state == ERASING:
+        raise StoreTrouble(
+            f"data of an earlier tenant {row.namespace}/{row.name} ({row.id}) is being erased; this goes on by itself",
+            Reason.DELETING,
+        )
+    if request.adopt == row.id or (row.state == ACTIVE and row.uid in (request.uid, "")):
+        return
+    raise StoreProblem(
+        Reason.RETAINED_DATA,
+        f"data of an earlier tenant {row.namespace}/{row.name} exists: annotate this one with "
+        f"{ANNOTATION_ADOPT}: {row.id} to take it over, or with {ANNOTATION_ERASE}: {row.id} to erase it",
+    )
+
+
+async def _insert(tx: Transaction, request: TenantRequest) -> TenantRow:
+    names = TenantNames(tx.catalog, request.incarnation, request.name)
+    values = {
+        "id": request.incarnation,
+        "namespace": request.namespace,
+        "name": request.name,
+        "uid": request.uid,
+        "schema": names.schema,
+        "reader": names.reader,
+        "ingestion": names.ingestion,
+        "shard": await _shard(tx),
+    }
+    await tx.change(_INSERT, values)
+    row = await read_tenant(tx, request.namespace, request.name)
+    if row is None:
+        raise StoreTrouble(f"the row of tenant {request.namespace}/{request.name} vanished", Reason.RECONCILING)
+    return row
+
+
+async def _shard(tx: Transaction) -> int:
+    """The first query login with room; probe C: few readers a login keep SET ROLE cheap."""
+    logins = await tx.rows(_SHARD)
+    for login in logins:
+        if login["readers"] < READERS_PER_LOGIN:
+            return int(login["shard"])
+    raise QueryLoginNeeded(1 + max((int(login["shard"]) for login in logins), default=-1))
+
+
+async def _ensure_roles(tx: Transaction, row: TenantRow, request: TenantRequest, laid: Mapping[str, DictRow]) -> bool:
+    for role, part in laid.items():
+        if part["exists"]:
+            check_mark(tx.catalog, role, part["mark"])
+    ingestion, reader = laid[row.ingestion], laid[row.reader]
+    current = ingestion["exists"] and ingestion["login"] and row.credential_version == request.credential_version
+    if current and reader["exists"]:
+        return False
+    async with tx.as_login():
+        if not current:
+            await tx.execute(
+                (_SET_PASSWORD if ingestion["exists"] else _CREATE_INGESTION).format(
+                    role=Identifier(row.ingestion),
+                    limit=Literal(INGESTION_CONNECTIONS),
+                    verifier=Literal(tx.verifier(row.ingestion, request.password)),
+                )
+            )
+        if not reader["exists"]:
+            query = Identifier(tx.catalog.query_login(row.shard))
+            await tx.execute(_CREATE_READER.format(role=Identifier(row.reader), query=query))
+        for role, part in laid.items():
+            if not part["exists"]:
+                await tx.execute(mark(tx.catalog, role))
+    return True
+
+
+def _differs(row: TenantRow, request: TenantRequest) -> bool:
+    wanted = (request.uid, ACTIVE, True, request.api_key_hashes, json.loads(json.dumps(request.config)))
+    return (row.uid, row.state, row.open, row.api_keys, row.config) != wanted or row.schema_version != TENANT_VERSION
+
+
+async def _settle(tx: Transaction, row: TenantRow, request: TenantRequest) -> None:
+    values = {
+        "id": row.id,
+        "uid": request.uid,
+        "keys": list(request.api_key_hashes),
+        "config": Jsonb(dict(request.config)),
+        "credential": request.credential_version,
+        "version": TENANT_VERSION,
+    }
+    await tx.change(_SETTLE, values)
+    await tx.change(_OPEN, [row.id])
+    await tell_pods(tx, row.id)

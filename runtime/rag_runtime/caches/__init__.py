@@ -1,0 +1,1 @@
+"""What Redis keeps for the query path: exact answers, question embeddings, newest versions. All of it may vanish."""

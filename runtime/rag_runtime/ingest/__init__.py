@@ -1,0 +1,1 @@
+"""Ingestion: sync (sources → documents) and index (documents → revision)."""

@@ -1,0 +1,161 @@
+"""One run: sync, then index of the wanted and the serving revision, and its report."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from rag_runtime.contract.config import IngestConfig
+from rag_runtime.ingest import revisions
+from rag_runtime.ingest.embedders import Embedders
+from rag_runtime.ingest.embedding import PatientEmbedder
+from rag_runtime.ingest.errors import ConfigurationError, StoreUnavailable, Superseded, TenantClosed
+from rag_runtime.ingest.index import Indexer, Tools
+from rag_runtime.ingest.leases import Holder, LeaseKey
+from rag_runtime.ingest.parse import Sandbox
+from rag_runtime.ingest.report import Counts, ProgressLine, Reporter, now
+from rag_runtime.ingest.revisions import Revision, Shard
+from rag_runtime.ingest.store import Session, Store
+from rag_runtime.ingest.sync import Sync
+from rag_runtime.logs import context, fields
+from rag_runtime.models.errors import RuntimeFault
+from rag_runtime.models.tokenizer import builtin_tokenizer
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+FINE = 0
+"""Done, also with dead letters, and also when another run is at it."""
+FAILED = 1
+"""Something that may pass, or that a person must mend; running again continues where this ended."""
+MISCONFIGURED = 2
+"""The document can't be used: running it again would end the same way."""
+PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
+"""Seconds between tries while the database is away: about a minute, then the Job's own back-off takes over."""
+
+
+@dataclass(slots=True)
+class Run:
+    """One run of one tenant. `holder` is a name unique to this process."""
+
+    config: IngestConfig
+    holder: str
+    shard: Shard = field(default_factory=Shard)
+    counts: Counts = field(default_factory=Counts)
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    async def run(self) -> int:
+        """Do it; the exit code. Cancelling ends it within the batch."""
+        with context(pipeline=self.config.pipeline, tenant=self.config.tenant, run=self.holder):
+            return await self._run()
+
+    async def _run(self) -> int:
+        started = now()
+        store = Store(self.config.database, self.config.tenant_schema, self.config.tenant_id)
+        line = ProgressLine()
+        try:
+            code = await self._steps(store, line)
+        except (Superseded, TenantClosed) as error:
+            log.info("ended early, nothing failed: %s", error)
+            return FINE
+        except ConfigurationError as error:
+            log.error("%s", error)
+            return MISCONFIGURED
+        except RuntimeFault as error:
+            log.error("the run failed: %s", error)
+            self.counts.problems.append(str(error))
+            code = FAILED
+        except asyncio.CancelledError:
+            log.warning("stopped by a signal; the next run continues from here")
+            self.counts.problems.append("stopped by a signal; the next run continues from there")
+            code = FAILED
+        finally:
+            line.end()
+        log.info("the run is over", extra=fields(code=code, **self.counts.numbers()))
+        try:
+            async with asyncio.timeout(10), store.session() as session:
+                await Reporter(session).finished(self.counts, started)
+        except (RuntimeFault, TimeoutError) as error:
+            log.warning("the run's end could not be reported: %s", error)
+        return code
+
+    async def _steps(self, store: Store, line: ProgressLine) -> int:
+        embedders = Embedders(self.config)
+        embedders.check()
+        try:
+            await self._persist(lambda: self._sync(store, line))
+            await self._persist(lambda: self._index(store, line, embedders))
+        finally:
+            await embedders.close()
+        return FAILED if self.counts.unavailable or self.counts.problems else FINE
+
+    async def _persist(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Do a step again while the database is away: every step continues where its last commit ended."""
+        for pause in (*PAUSES, None):
+            try:
+                return await step()
+            except StoreUnavailable as error:
+                if pause is None:
+                    raise
+                log.warning("trying again in %.0f s: %s", pause, error)
+                await self.sleep(pause)
+        return None
+
+    async def _sync(self, store: Store, line: ProgressLine) -> None:
+        counts, holder = self.counts, Holder(self.holder, self.config.lease_seconds)
+        counts.begin_sync()
+
+        def show() -> None:
+            line.show(f"sync: {counts.added} added, {counts.updated} updated, {counts.unchanged} unchanged")
+
+        async with store.session() as session, Sandbox() as sandbox:
+            lease = await holder.take(session, LeaseKey("Sync"))
+            if lease is None:
+                log.info("another run syncs this tenant; leaving that to it")
+                return
+            sync = Sync(self.config, session, lease.epoch, sandbox, counts, show)
+            await holder.hold(store, lease, sync.run())
+        log.info("sync is done", extra=fields(**counts.numbers()))
+
+    async def _index(self, store: Store, line: ProgressLine, embedders: Embedders) -> None:
+        """The wanted revision and the serving one, side by side, each under its own lease."""
+        async with store.session() as session:
+            wanted = await revisions.create(session, self.config.shape)
+            serving = await revisions.active(session)
+            others = [serving] if serving is not None and serving.number != wanted.number else []
+            holder = Holder(self.holder, self.config.lease_seconds)
+            tokenizer = await asyncio.to_thread(builtin_tokenizer)
+            tools = Tools(store, holder, tokenizer, self.counts, line, self.shard)
+            steps = [self._index_one(tools, embedders, revision) for revision in (*others, wanted)]
+            outcomes = await asyncio.gather(*steps, return_exceptions=True)
+            await self._collect(session, [one for one in outcomes if isinstance(one, BaseException)])
+
+    async def _collect(self, session: Session, errors: list[BaseException]) -> None:
+        """Clear tombstones that every revision has passed; then raise what ended an index."""
+        errors = [error for error in errors if not isinstance(error, Superseded)]
+        if not errors and self.counts.deleted:
+            await session.rows(revisions.COLLECT)
+        for error in errors:
+            raise error
+
+    async def _index_one(self, tools: Tools, embedders: Embedders, revision: Revision) -> None:
+        profile = embedders.profile(revision.shape.profile)
+        if profile is None:
+            stored = revision.shape.profile
+            problem = (
+                f"revision {revision.number} serves, but is not kept fresh: the configuration has no endpoint for its "
+                f"embedding model {stored.model}; put the profile back until the next revision is promoted"
+            )
+            log.warning("%s", problem)
+            self.counts.problems.append(problem)
+            return
+        with context(revision=revision.number):
+            try:
+                await self._advance(tools, embedders, revision)
+            except Superseded as error:
+                log.info("index ended early, nothing failed: %s", error)
+                raise
+    async def _advance(self, tools: Tools, embedders: Embedders, revision: Revision) -> None: ...

@@ -1,0 +1,134 @@
+"""One page over HTTP: guarded, redirected by hand, bounded in bytes and time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp.abc import AbstractResolver
+from yarl import URL
+
+from rag_runtime.ingest.sources.addresses import AddressRefused, GuardedResolver, HostRules
+from rag_runtime.ingest.sources.base import ItemError
+
+MAX_REDIRECTS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_TIMEOUT = aiohttp.ClientTimeout(total=120, sock_connect=10, sock_read=30)
+_BLOCK = 64 * 1024
+_HEADERS = {"User-Agent": "rag-operator", "Accept": "text/html, text/*;q=0.9, application/pdf;q=0.9, */*;q=0.5"}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """An answer: `url` is where the redirects ended; `body` None means not modified since `validator`."""
+
+    url: URL
+    body: bytes | None
+    media_type: str | None
+    validator: str | None
+
+
+class PageClient:
+    """Gets pages for one source. Connects only to what its rules admit."""
+
+    def __init__(self, name: str, rules: HostRules, max_bytes: int, resolver: AbstractResolver | None = None) -> None:
+        self._name = name
+        self._rules = rules
+        self._max_bytes = max_bytes
+        self._resolver = resolver
+        self._session: aiohttp.ClientSession | None = None
+
+    async def get(self, url: URL, validator: str | None = None) -> Page:
+        """The page at `url`, with a conditional request when a validator of it is known.
+
+        Raises ItemError: AddressRefused, NotFound, HttpStatus, Unreachable, TimedOut, TooManyRedirects, TooLarge.
+        """
+        here = url
+        try:
+            for _ in range(MAX_REDIRECTS + 1):
+                self._rules.check_url(here)
+                answer = await self._once(here, validator)
+                if isinstance(answer, Page):
+                    return answer
+                here = answer
+        except AddressRefused as error:
+            raise self._refused(url, here, error) from error
+        except TimeoutError as error:
+            raise self._problem("TimedOut", url, "it did not answer in time; check the site, or exclude it") from error
+        except (aiohttp.ClientError, ValueError) as error:
+            if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, AddressRefused):
+                raise self._refused(url, here, error.os_error) from error
+            raise self._problem(
+                "Unreachable", url, f"it can't be reached ({error}); check the URL and the site"
+            ) from error
+        raise self._problem("TooManyRedirects", url, f"more than {MAX_REDIRECTS} redirects; name the final URL")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _once(self, url: URL, validator: str | None) -> Page | URL:
+        """The page, or where it redirects to."""
+        session = self._open()
+        async with session.get(url, headers=_conditions(validator), allow_redirects=False) as response:
+            if response.status in _REDIRECTS and (target := response.headers.get("Location")):
+                return url.join(URL(target)).with_fragment(None)
+            if response.status == 304 and validator:
+                return Page(url, None, None, validator)
+            if response.status in {404, 410}:
+                raise self._problem("NotFound", url, f"status {response.status}; remove the URL, or mend the site")
+            if response.status != 200:
+                raise self._problem(
+                    "HttpStatus", url, f"status {response.status}; check that it may be read without login"
+                )
+            body = await self._body(response, url)
+            return Page(url, body, response.headers.get("Content-Type"), _validator(response))
+
+    async def _body(self, response: aiohttp.ClientResponse, url: URL) -> bytes:
+        """The body; counted as it is decompressed, so that a small transfer can't become a large one."""
+        parts: list[bytes] = []
+        size = response.content_length or 0
+        if size <= self._max_bytes:
+            size = 0
+            async for part in response.content.iter_chunked(_BLOCK):
+                size += len(part)
+                if size > self._max_bytes:
+                    break
+                parts.append(part)
+        if size > self._max_bytes:
+            raise self._problem("TooLarge", url, f"larger than {self._max_bytes} bytes; raise ingestion.maxFileSize")
+        return b"".join(parts)
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            resolver = GuardedResolver(self._resolver or aiohttp.ThreadedResolver(), self._rules)
+            # No cache of names: what was checked is what is connected to, every time.
+            connector = aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, limit=4)
+            self._session = aiohttp.ClientSession(
+                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), timeout=_TIMEOUT, headers=_HEADERS
+            )
+        return self._session
+
+    def _refused(self, url: URL, here: URL, error: AddressRefused) -> ItemError:
+        led = "" if here == url else f" it redirects to {here.with_user(None)}, and"
+        mend = "list the host in the source's allowedHosts if it may be read"
+        return self._problem("AddressRefused", url, f"{led} {error}; {mend}".strip())
+
+    def _problem(self, reason: str, url: URL, problem: str) -> ItemError:
+        return ItemError(reason, f"source {self._name!r}: {url.with_user(None)}: {problem}")
+
+
+def _conditions(validator: str | None) -> dict[str, str]:
+    kind, _, value = (validator or "").partition(":")
+    if not value:
+        return {}
+    return {"If-None-Match" if kind == "etag" else "If-Modified-Since": value}
+
+
+def _validator(response: aiohttp.ClientResponse) -> str | None:
+    """The stronger token that the server gives: "etag:…", else "modified:…"."""
+    if etag := response.headers.get("ETag"):
+        return f"etag:{etag}"
+    modified = response.headers.get("Last-Modified")
+    return f"modified:{modified}" if modified else None

@@ -1,0 +1,228 @@
+"""Sync: from sources to document rows. Unchanged documents are neither fetched nor parsed, vanished ones tombstoned."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Container, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from rag_runtime.contract.config import HttpSource, IngestConfig, SourceConfig
+from rag_runtime.ingest import documents
+from rag_runtime.ingest.documents import Changed, Facts, Failure
+from rag_runtime.ingest.errors import StoreRefused
+from rag_runtime.ingest.fetching import Budget, Candidate, Fetcher, Outcome, StillFailing, Unchanged
+from rag_runtime.ingest.parse import Sandbox
+from rag_runtime.ingest.report import Counts
+from rag_runtime.ingest.sources import Item, Source, SourceUnavailable, open_source
+from rag_runtime.ingest.store import Session
+from rag_runtime.logs import fields
+
+log = logging.getLogger(__name__)
+
+WINDOW = 500
+"""Listed items that are compared with the database at once."""
+BATCH_DOCUMENTS = 200
+BATCH_BYTES = 8 * 2**20
+"""Of parsed text, held until it is written."""
+FETCH_BYTES = 64 * 2**20
+"""Of fetched bytes that wait for the parser."""
+FETCHES = 4
+CHANGES = 1000
+"""Documents that one transaction restates or tombstones."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction will write."""
+
+    changed: list[Changed] = field(default_factory=list)
+    refreshed: list[Unchanged] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    still: list[StillFailing] = field(default_factory=list)
+    settled: list[str] = field(default_factory=list)
+    size: int = 0
+
+    def full(self) -> bool:
+        """Whether it should be written now."""
+        return len(self.changed) + len(self.failures) >= BATCH_DOCUMENTS or self.size >= BATCH_BYTES
+
+    def empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not (self.changed or self.refreshed or self.failures or self.still or self.settled)
+
+
+@dataclass(slots=True)
+class _Listing:
+    """What one complete pass over a source has seen."""
+
+    ids: set[int] = field(default_factory=set)
+    failing: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Sync:
+    """One sync of a tenant under the fence of its lease. `counts` grows as batches are committed."""
+
+    config: IngestConfig
+    session: Session
+    fence: int
+    sandbox: Sandbox
+    counts: Counts
+    progress: Callable[[], None]
+
+    async def run(self) -> None:
+        """All sources, one after the other; one that is unavailable is noted in `counts` and loses nothing."""
+        await self._forget_removed_sources()
+        for source in self.config.sources:
+            try:
+                await self._sync_source(source)
+            except SourceUnavailable as error:
+                self.counts.unavailable[source.name] = str(error)
+                log.warning("a source is unavailable: %s", error, extra=fields(source=source.name))
+        names = [source.name for source in self.config.sources]
+        await self.session.rows(documents.STRAY_LETTERS, [self.session.tenant_id, names])
+
+    async def _forget_removed_sources(self) -> None:
+        names = [source.name for source in self.config.sources]
+        while ids := [row[0] for row in await self.session.rows(documents.ORPHANED, [names, CHANGES])]:
+            await documents.tombstone(self.session, ids, self.fence)
+            self.counts.deleted += len(ids)
+
+    async def _sync_source(self, config: SourceConfig) -> None:
+        facts = Facts(dict(config.metadata), list(config.acl))
+        # Before the listing and whatever comes of it: who may read is never as old as a source that is down.
+        while restated := await documents.restate_source(self.session, config.name, facts, self.fence, CHANGES):
+            self.counts.updated += restated
+        stored = {}
+        if isinstance(config.source, HttpSource):
+            stored = await documents.validators(self.session, config.name)
+        source = open_source(config, self.config.max_file_bytes, self.sandbox, stored.get)
+        try:
+            listing = _Listing()
+            await self._read_all(source, facts, listing)
+        finally:
+            await source.close()
+        await self._tombstone_vanished(config.name, listing)
+
+    async def _read_all(self, source: Source, facts: Facts, listing: _Listing) -> None:
+        fetcher = Fetcher(source, self.sandbox, self.config.max_file_bytes, FETCHES, Budget(FETCH_BYTES))
+        window: list[Item] = []
+        async with aclosing(source.items()) as items:
+            async for item in items:
+                window.append(item)
+                if len(window) >= WINDOW:
+                    await self._read_window(fetcher, facts, window, listing)
+                    window.clear()
+        await self._read_window(fetcher, facts, window, listing)
+
+    async def _read_window(self, fetcher: Fetcher, facts: Facts, items: Sequence[Item], listing: _Listing) -> None:
+        name = fetcher.source.name
+        paths = [item.path for item in items]
+        known = await documents.known(self.session, name, paths)
+        letters = await documents.letters(self.session, name, paths)
+        listing.ids.update(row.id for row in known.values())
+        batch = Batch()
+        remaining: list[Candidate] = []
+        for item in items:
+            candidate = Candidate(item, known.get(item.path), letters.get(item.path))
+            outcome = fetcher.without_fetching(candidate)
+            if outcome is None:
+                remaining.append(candidate)
+            else:
+                self._note(outcome, batch, letters.keys(), listing)
+        try:
+            async with aclosing(fetcher.outcomes(remaining)) as outcomes:
+                async for outcome in outcomes:
+                    self._note(outcome, batch, letters.keys(), listing)
+                    if batch.full():
+                        full, batch = batch, Batch()
+                        await self._write(name, facts, full, listing)
+        finally:
+            # also when the source went away in the middle: what was read of it is kept
+            await self._write(name, facts, batch, listing)
+
+    def _note(self, outcome: Outcome, batch: Batch, letters: Container[str], listing: _Listing) -> None:
+        """Sort an outcome into the batch, and count what needs no writing."""
+        match outcome:
+            case Unchanged():
+                self.counts.unchanged += 1
+                if outcome.refresh:
+                    batch.refreshed.append(outcome)
+            case StillFailing():
+                self.counts.failed += 1
+                listing.failing.add(outcome.path)
+                if outcome.validator is not None:
+                    batch.still.append(outcome)
+            case Changed():
+                self.counts.parsed += 1
+                batch.changed.append(outcome)
+                batch.size += outcome.size
+            case Failure():
+                batch.failures.append(outcome)
+        if isinstance(outcome, Unchanged | Changed) and outcome.path in letters:
+            batch.settled.append(outcome.path)
+
+    async def _write(self, source: str, facts: Facts, batch: Batch, listing: _Listing) -> None:
+        if batch.empty():
+            return
+        try:
+            await self._commit(source, facts, batch, listing)
+        except StoreRefused as error:
+            if len(batch.changed) == 0:
+                raise
+            await self._write_apart(source, facts, batch, listing, error)
+        for failure in batch.failures:
+            listing.failing.add(failure.path)
+            log.warning("a document failed: %s", failure.message, extra=fields(source=source, reason=failure.reason))
+        self.counts.failed += len(batch.failures)
+        self.counts.added += sum(one.added for one in batch.changed)
+        self.counts.updated += sum(not one.added for one in batch.changed)
+        self.progress()
+
+    async def _write_apart(
+        self, source: str, facts: Facts, batch: Batch, listing: _Listing, error: StoreRefused
+    ) -> None:
+        """Find the documents that Postgres can't store; they become failures, the others are written."""
+        kept: list[Changed] = []
+        for one in batch.changed:
+            try:
+                await self._commit(source, facts, Batch(changed=[one]), listing)
+                kept.append(one)
+            except StoreRefused as refusal:
+                message = f"{one.path}: it can't be stored ({refusal})"
+                batch.failures.append(Failure(source, one.path, "Unstorable", message))
+        if len(kept) == len(batch.changed):
+            raise error
+        batch.settled = [path for path in batch.settled if path not in {f.path for f in batch.failures}]
+        batch.changed = kept
+        await self._commit(source, facts, Batch([], batch.refreshed, batch.failures, batch.still, batch.settled), listing)
+
+    async def _commit(self, source: str, facts: Facts, batch: Batch, listing: _Listing) -> None:
+        session = self.session
+        async with session.transaction():
+            drawn = await session.value(documents.DRAW, [len(batch.changed), self.fence])
+            if batch.changed:
+                listing.ids.update(await documents.upsert(session, source, facts, batch.changed, drawn))
+            if batch.refreshed:
+                pairs = [one.id for one in batch.refreshed], [one.validator for one in batch.refreshed]
+                await session.rows(documents.REFRESH, pairs)
+            if batch.failures:
+                await documents.post(session, "Sync", batch.failures)
+            if batch.still:
+                columns = [one.path for one in batch.still], [one.validator for one in batch.still]
+                await session.rows(documents.LETTER_VALIDATORS, [*columns, session.tenant_id, source])
+            if batch.settled:
+                await documents.settle(session, source, batch.settled)
+
+    async def _tombstone_vanished(self, source: str, listing: _Listing) -> None:
+        """Delete what a complete listing no longer has."""
+        after = 0
+        while rows := await self.session.rows(documents.PRESENT, [source, after, documents.PAGE]):
+            after = rows[-1][0]
+            gone = [row[0] for row in rows if row[0] not in listing.ids]
+            for first in range(0, len(gone), CHANGES):
+                await documents.tombstone(self.session, gone[first : first + CHANGES], self.fence)
+            self.counts.deleted += len(gone)
+        remaining = [self.session.tenant_id, source, sorted(listing.failing)]
+        await self.session.rows(documents.VANISHED_LETTERS, remaining)

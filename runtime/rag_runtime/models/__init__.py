@@ -1,0 +1,1 @@
+"""Clients of embedding and generation endpoints, and the built-in local models behind the same ports."""

@@ -1,0 +1,66 @@
+"""From source to node: build what changed, load what the node lacks, skip the rest."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.cluster.images import archive
+from tests.cluster.images.builder import Builder
+from tests.cluster.images.recipes import RECIPES, Recipe, stage
+from tests.cluster.lock import in_turn
+from tests.cluster.progress import say
+
+Ctr = Callable[..., str]
+_AT_ONCE = 2
+
+
+def build_and_load(ctr: Ctr) -> None:
+    """Build the images whose content changed and import those that the node lacks; one caller at a time."""
+    builder = Builder()
+    with in_turn(builder.root / "images.lock"), ThreadPoolExecutor(_AT_ONCE) as workers:
+        manifests = list(workers.map(lambda recipe: _build_and_load(builder, recipe, ctr), RECIPES))
+        archive.prune(builder.blobs, manifests)
+        builder.tidy()
+
+
+def _build_and_load(builder: Builder, recipe: Recipe, ctr: Ctr) -> str:
+    began = time.monotonic()
+    manifest, built = _build(builder, recipe)
+    loaded = _load(builder, recipe, manifest, ctr)
+    did = " and ".join(word for word, done in (("built", built), ("loaded", loaded)) if done) or "unchanged"
+    say(f"image {recipe.reference.removeprefix('docker.io/')}: {did} ({time.monotonic() - began:.1f} s)")
+    return manifest
+
+
+def _build(builder: Builder, recipe: Recipe) -> tuple[str, bool]:
+    context = builder.root / "contexts" / recipe.name
+    key = stage(recipe, context)
+    written = builder.root / f"{recipe.name}.built"  # written last: a build that was cut short is done again
+    known, manifest = written.read_text().split() if written.exists() else ("", "")
+    if known == key and archive.complete(builder.blobs, manifest):
+        return manifest, False
+    say(f"building {recipe.name}")
+    manifest = builder.build(recipe, context)
+    written.write_text(f"{key} {manifest}")
+    return manifest, True
+
+
+def _load(builder: Builder, recipe: Recipe, manifest: str, ctr: Ctr) -> bool:
+    if f"{recipe.reference} {manifest}" in present(ctr("image", "ls")):
+        return False
+    with tempfile.TemporaryDirectory(dir=builder.root) as folder:
+        written = Path(folder) / "image.tar"
+        on_node = set(ctr("content", "ls", "-q").split())
+        archive.write(builder.blobs, manifest, recipe.reference, written, without=on_node)
+        ctr("image", "import", str(written))
+    return True
+
+
+def present(listed: str) -> set[str]:
+    """`name digest` of each image in containerd's list (columns REF, TYPE, DIGEST, …)."""
+    rows = [line.split() for line in listed.splitlines()[1:]]
+    return {f"{row[0]} {row[2]}" for row in rows if len(row) > 2}

@@ -1,0 +1,3 @@
+module rag-operator.dev/tools/pause
+
+go 1.24

@@ -1,0 +1,330 @@
+"""Resources that are refused, by Python and by the real API server alike, each with where and the sentence."""
+
+from __future__ import annotations
+
+from tests.unit.api.examples import CRON, LOCAL, OPENAI, Example, endpoint, pipeline, schedule, source, tenant
+
+DIMENSIONS = "the model has no vectors of this length"
+TOO_LARGE = "a chunk may not be larger than what the embedder takes"
+EITHER = "give either replicas, or minReplicas and maxReplicas"
+
+REFUSED = [
+    # the resource's name
+    pipeline("a name too long", {}, "metadata.name", "at most 40", name="a" * 41),
+    tenant("a tenant's name that starts with a digit", {}, "metadata.name", "starts with a letter", name="1a"),
+    pipeline("a name with a dot", {}, "metadata.name", "lower-case letters, digits and -", name="a.b"),
+    pipeline("a name that a Service has", {}, "metadata.name", "may not end with -cache or -postgres", name="a-cache"),
+    # unions
+    Example(
+        "no database", "RagPipeline", {"database": {}}, "spec.database", "give exactly one of secretRef and managed"
+    ),
+    Example(
+        "two databases",
+        "RagPipeline",
+        {"database": {"managed": {}, "secretRef": {"name": "a"}}},
+        "spec.database",
+        "give exactly one of secretRef and managed",
+    ),
+    pipeline(
+        "two caches",
+        {"cache": {"managed": {}, "secretRef": {"name": "a"}}},
+        "spec.cache",
+        "give at most one of managed and secretRef",
+    ),
+    pipeline(
+        "two embedders",
+        {"embedding": {"builtIn": {}, "endpoint": LOCAL, "model": "m", "dimensions": 8}},
+        "spec.embedding",
+        "give at most one of builtIn and endpoint",
+    ),
+    pipeline(
+        "two answerers",
+        {"llm": {"builtIn": {}, "models": [{"model": "m", "endpoint": LOCAL}]}},
+        "spec.llm",
+        "give at most one of builtIn and models",
+    ),
+    source("a source of nothing", {}, "spec.sources[0]", "give exactly one of configMapRef, volume and http"),
+    source(
+        "a source of two things",
+        {"configMapRef": {"name": "a"}, "http": {"urls": ["http://a"]}},
+        "spec.sources[0]",
+        "give exactly one of configMapRef, volume and http",
+    ),
+    # embedding, chunks and index
+    pipeline(
+        "an endpoint without model",
+        {"embedding": {"endpoint": OPENAI, "dimensions": 8}},
+        "spec.embedding.model",
+        "name the endpoint's embedding model",
+    ),
+    pipeline(
+        "an endpoint without dimensions",
+        {"embedding": {"endpoint": OPENAI, "model": "m"}},
+        "spec.embedding.dimensions",
+        "say how long the model's vectors are",
+    ),
+    pipeline(
+        "a model without its endpoint",
+        {"embedding": {"model": "text-embedding-3-small"}},
+        "spec.embedding.model",
+        "leave model out, or add the endpoint",
+    ),
+    pipeline(
+        "OpenAI without a key",
+        {"embedding": {"endpoint": {}, "model": "m", "dimensions": 8}},
+        "spec.embedding.endpoint.secretRef",
+        "name the Secret with the OpenAI API key",
+    ),
+    pipeline(
+        "OpenAI's chat without a key",
+        {"llm": {"models": [{"model": "m", "endpoint": {}}]}},
+        "spec.llm.models[0].endpoint.secretRef",
+        "name the Secret with the OpenAI API key",
+    ),
+    pipeline(
+        "dimensions that the built-in embedder doesn't have",
+        {"embedding": {"dimensions": 1536}},
+        "spec.embedding.dimensions",
+        DIMENSIONS,
+    ),
+    endpoint("too many", "text-embedding-3-small", 1537, path="spec.embedding.dimensions", says=DIMENSIONS),
+    endpoint("too few", "text-embedding-ada-002", 1535, path="spec.embedding.dimensions", says=DIMENSIONS),
+    pipeline(
+        "more input than the built-in embedder takes",
+        {"embedding": {"maxInputTokens": 255}},
+        "spec.embedding.maxInputTokens",
+        "more than the model takes",
+    ),
+    endpoint(
+        "more input than OpenAI takes",
+        "text-embedding-3-large",
+        8,
+        embedding={"maxInputTokens": 8192},
+        path="spec.embedding.maxInputTokens",
+        says="more than the model takes",
+    ),
+    endpoint(
+        "vectors too long for the index", "own", 4001, path="spec.embedding.dimensions", says="at most 4000 dimensions"
+    ),
+    endpoint(
+        "vectors too long for the index at full precision",
+        "text-embedding-3-large",
+        3072,
+        spec={"index": {"quantization": "None"}},
+        path="spec.embedding.dimensions",
+        says="2000 with None",
+    ),
+    pipeline("a chunk too large", {"chunking": {"size": 255}}, "spec.chunking.size", TOO_LARGE),
+    endpoint(
+        "a chunk too large for an unknown model",
+        "own",
+        8,
+        spec={"chunking": {"size": 513}},
+        path="spec.chunking.size",
+        says=TOO_LARGE,
+    ),
+    endpoint(
+        "a chunk too large for what was said",
+        "own",
+        8,
+        embedding={"maxInputTokens": 100},
+        spec={"chunking": {"size": 101}},
+        path="spec.chunking.size",
+        says=TOO_LARGE,
+    ),
+    pipeline(
+        "half of it overlap", {"chunking": {"size": 100, "overlap": 50}}, "spec.chunking.overlap", "less than half"
+    ),
+    pipeline("half of the default overlap", {"chunking": {"overlap": 100}}, "spec.chunking.overlap", "less than half"),
+    endpoint(
+        "half of a default that was cut to fit",
+        "own",
+        8,
+        embedding={"maxInputTokens": 100},
+        spec={"chunking": {"overlap": 50}},
+        path="spec.chunking.overlap",
+        says="less than half",
+    ),
+    pipeline(
+        "a thin graph",
+        {"index": {"hnsw": {"m": 20, "efConstruction": 39}}},
+        "spec.index.hnsw.efConstruction",
+        "at least twice m",
+    ),
+    # retrieval, scaling
+    pipeline("few candidates", {"retrieval": {"candidates": 5}}, "spec.retrieval.candidates", "at least topK"),
+    pipeline(
+        "no weight",
+        {"retrieval": {"fusion": {"vectorWeight": "0", "lexicalWeight": "0.0"}}},
+        "spec.retrieval.fusion",
+        "one of the two weights must be more than 0",
+    ),
+    pipeline(
+        "replicas and a range", {"scaling": {"replicas": 1, "minReplicas": 1, "maxReplicas": 2}}, "spec.scaling", EITHER
+    ),
+    pipeline("half a range", {"scaling": {"maxReplicas": 2}}, "spec.scaling", "give both minReplicas and maxReplicas"),
+    pipeline(
+        "a range backwards",
+        {"scaling": {"minReplicas": 3, "maxReplicas": 2}},
+        "spec.scaling.maxReplicas",
+        "at least minReplicas",
+    ),
+    pipeline(
+        "metrics for fixed replicas",
+        {"scaling": {"replicas": 1, "metrics": [{"type": "CPU"}]}},
+        "spec.scaling.metrics",
+        "metrics need minReplicas and maxReplicas",
+    ),
+    # sources
+    tenant("no sources", {"sources": []}, "spec.sources", "give at least one source"),
+    Example("no word of sources", "RagTenant", {"pipelineRef": {"name": "p"}}, "spec.sources", "at least one source"),
+    tenant(
+        "two sources of one name",
+        {"sources": [{"name": "a", "configMapRef": {"name": "a"}}, {"name": "a", "configMapRef": {"name": "b"}}]},
+        "spec.sources",
+        "two items have the name 'a'",
+        cluster_says="Duplicate value",
+    ),
+    source(
+        "a way out of the volume",
+        {"volume": {"claimRef": {"name": "a"}, "path": "/a/../../b"}},
+        "spec.sources[0].volume.path",
+        "starts with / and has no .. in it",
+    ),
+    source(
+        "a path from nowhere",
+        {"volume": {"claimRef": {"name": "a"}, "path": "docs"}},
+        "spec.sources[0].volume.path",
+        "starts with / and has no .. in it",
+    ),
+    *(
+        source(f"the page {url}", {"http": {"urls": [url]}}, "spec.sources[0].http.urls[0]", "http:// or https://")
+        for url in ("file:///etc/passwd", "ftp://a/b", "http://user:word@a/", "http://a/#b", "http://a/b c", "https://")
+    ),
+    source(
+        "no pages",
+        {"http": {"urls": []}},
+        "spec.sources[0].http.urls",
+        "at least 1 item",
+        cluster_says="at least 1 items",
+    ),
+    source(
+        "a depth too deep",
+        {"http": {"urls": ["http://a"], "depth": 6}},
+        "spec.sources[0].http.depth",
+        "less than or equal to 5",
+    ),
+    source(
+        "metadata that no filter could name",
+        {"configMapRef": {"name": "a"}, "metadata": {"a b": "c"}},
+        "spec.sources[0].metadata",
+        "use metadata keys of",
+    ),
+    tenant(
+        "a source name in capitals",
+        {"sources": [{"name": "A", "configMapRef": {"name": "a"}}]},
+        "spec.sources[0].name",
+        "use lower-case letters",
+    ),
+    # forms
+    *map(
+        schedule,
+        (
+            "hourly",
+            "@hourly",
+            "* * * *",
+            "* * * * * *",
+            "60 * * * *",
+            "* 24 * * *",
+            "* * 0 * *",
+            "* * 32 * *",
+            "* * * 13 *",
+            "* * * * 7",
+            "*/0 * * * *",
+            "30-10 * * * *",
+            "* * * * FRI-MON",
+            "* * * DEC-JAN *",
+            "* * * * MON-5",
+            "1,,2 * * * *",
+            "* * * * MOON",
+        ),
+    ),
+    tenant("a tenant's schedule", {"schedule": "at noon"}, "spec.schedule", CRON),
+    *(
+        pipeline(f"the time {text}", {"llm": {"timeout": text}}, "spec.llm.timeout", "write a duration")
+        for text in ("30", "4 hours", "0s", "-1s", "1d", "0h0m", "1.5h")
+    ),
+    pipeline(
+        "no IANA zone", {"ingestion": {"timeZone": "Local"}}, "spec.ingestion.timeZone", "write an IANA time zone"
+    ),
+    pipeline("no size", {"cache": {"managed": {"memory": "0"}}}, "spec.cache.managed.memory", "write a size"),
+    pipeline("a negative size", {"ingestion": {"maxFileSize": -1}}, "spec.ingestion.maxFileSize", "write a size"),
+    pipeline(
+        "a quantity of words",
+        {"query": {"resources": {"limits": {"cpu": "two"}}}},
+        "spec.query.resources.limits.cpu",
+        "write a quantity",
+    ),
+    pipeline("too sure", {"retrieval": {"minScore": "1.1"}}, "spec.retrieval.minScore", "from 0 to 1 in quotes"),
+    pipeline("too hot", {"llm": {"temperature": "2.1"}}, "spec.llm.temperature", "from 0 to 2 in quotes"),
+    pipeline(
+        "too heavy",
+        {"retrieval": {"fusion": {"vectorWeight": "11"}}},
+        "spec.retrieval.fusion.vectorWeight",
+        "from 0 to 10",
+    ),
+    pipeline("no catalog", {"database": {"managed": {}, "adopt": "old"}}, "spec.database.adopt", "status.catalogID"),
+    pipeline(
+        "an address with a query",
+        {"llm": {"models": [{"model": "m", "endpoint": {"baseURL": "https://a/v1?key=1"}}]}},
+        "spec.llm.models[0].endpoint.baseURL",
+        "without credentials, query or fragment",
+    ),
+    pipeline(
+        "a host with a scheme",
+        {"ingestion": {"sources": {"allowedHosts": ["https://a.example"]}}},
+        "spec.ingestion.sources.allowedHosts[0]",
+        "without scheme or path",
+    ),
+    tenant("a pipeline's odd name", {"pipelineRef": {"name": "A_b"}}, "spec.pipelineRef.name", "name of an object"),
+    pipeline(
+        "a key that no Secret has",
+        {"embedding": {"endpoint": {"secretRef": {"name": "a", "key": "a/b"}}, "model": "m", "dimensions": 8}},
+        "spec.embedding.endpoint.secretRef.key",
+        "write a key of the Secret or ConfigMap",
+    ),
+    # schema
+    Example("no database at all", "RagPipeline", {}, "spec.database", "required", cluster_says="Required value"),
+    tenant(
+        "a pipeline in another namespace",
+        {"pipelineRef": {"name": "p", "namespace": "other"}},
+        "spec.pipelineRef.namespace",
+        "unknown field",
+        cluster_says='unknown field "spec.pipelineRef.namespace"',
+    ),
+    pipeline(
+        "an unknown field", {"rerank": {}}, "spec.rerank", "unknown field", cluster_says='unknown field "spec.rerank"'
+    ),
+    pipeline(
+        "a wrong type",
+        {"retrieval": {"topK": "many"}},
+        "spec.retrieval.topK",
+        "valid integer",
+        cluster_says="must be of type integer",
+    ),
+    pipeline(
+        "an unknown choice",
+        {"index": {"type": "IVFFlat"}},
+        "spec.index.type",
+        "'HNSW' or 'Flat'",
+        cluster_says='supported values: "HNSW", "Flat"',
+    ),
+    pipeline("too many passages", {"retrieval": {"topK": 51}}, "spec.retrieval.topK", "less than or equal to 50"),
+    pipeline(
+        "two chat models",
+        {"llm": {"models": [{"model": "a", "endpoint": LOCAL}, {"model": "b", "endpoint": LOCAL}]}},
+        "spec.llm.models",
+        "at most 1 item",
+        cluster_says="must have at most 1 item",
+    ),
+]
