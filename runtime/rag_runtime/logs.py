@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-_CONTEXT: ContextVar[Mapping[str, object]] = ContextVar("log_context", default={})
+_CONTEXT: ContextVar[Mapping[str, object]] = ContextVar("log_context")
 
 
 class JsonFormatter(logging.Formatter):
@@ -28,7 +28,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        line |= _CONTEXT.get()
+        line |= _CONTEXT.get({})
         line |= getattr(record, "fields", {})
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
@@ -62,7 +62,7 @@ def configure(*, level: str = "INFO", stream: TextIO | None = None) -> None:
 @contextmanager
 def context(**fields: object) -> Iterator[None]:
     """Put `fields` (pipeline, tenant, revision, …) on every line that is logged within, also by tasks begun there."""
-    token = _CONTEXT.set({**_CONTEXT.get(), **fields})
+    token = _CONTEXT.set({**_CONTEXT.get({}), **fields})
     try:
         yield
     finally:

@@ -43,7 +43,9 @@ class Backend(Protocol):
 
 def choose(name: str) -> Backend:
     """$CONTEXT if a person named one; kind where a container engine and kind are at hand; else our own."""
-
+    # Here, since each of them imports what the other two never need.
+    from tests.cluster.existing import ExistingCluster
+    from tests.cluster.kind import KindCluster
     from tests.cluster.local import LocalCluster
 
     context = os.environ.get("CONTEXT")

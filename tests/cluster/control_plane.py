@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cluster import kubeconfig, processes
+from tests.cluster import kubeconfig
 from tests.cluster.audit_policy import AUDIT_POLICY
 from tests.cluster.binaries import program
 from tests.cluster.certificates import Authority
@@ -133,12 +132,6 @@ class ControlPlane:
             if not self.ledger.named(name):
                 log = self.logs / f"{name}.log"
                 raise ClusterError(f"{name} ended by itself; its log is {log}, and ends with:\n{_tail(log)}")
-
-    def remove(self) -> None:
-        """End all its processes and delete its folder."""
-        processes.end(self.ledger.named("kube-controller-manager", "kube-apiserver"), grace=1.0)
-        processes.end(self.ledger.alive(), grace=1.0)
-        shutil.rmtree(self.plan.folder, ignore_errors=True)
 
 
 def etcd_command(plan: Plan) -> list[str]:

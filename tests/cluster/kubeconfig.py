@@ -16,9 +16,10 @@ def with_certificate(server: str, authority: Authority, user: str, name: str) ->
     return _document(server, _data(authority.crt("ca")), credentials, name)
 
 
-def with_token(server: str, ca: Path, token: str, name: str) -> dict[str, Any]:
-    """A kubeconfig for a bearer token, such as a service account's."""
-    return _document(server, _data(ca), {"token": token}, name)
+def for_token(administrator: Path, token: str, name: str) -> dict[str, Any]:
+    """A kubeconfig for a bearer token, such as a service account's, on the cluster of another kubeconfig."""
+    cluster = json.loads(administrator.read_text())["clusters"][0]["cluster"]
+    return _document(cluster["server"], cluster["certificate-authority-data"], {"token": token}, name)
 
 
 def write(path: Path, document: dict[str, Any]) -> Path:

@@ -3,6 +3,8 @@
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
 from typing import Any, TypeAlias
 
 from rag_operator.api import names
@@ -22,6 +24,8 @@ SERVICE_USER = 999
 READ_ONLY_MODE = 0o444
 """Of files from Secrets and ConfigMaps. They belong to root, and the pods of tenants have no fsGroup: on a tenant's
 own volume it would change the owner of every file."""
+_DECIMAL_UNITS = ("n", "u", "m", "", "k", "M", "G", "T", "P", "E")
+_BINARY_UNITS = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 GRACE_SECONDS = 30
 """What running work gets when a pod ends."""
 
@@ -72,7 +76,7 @@ def tenant_metadata(tenant: RagTenant, name: str, component: str) -> Manifest:
 
 def tenant_labels(tenant: RagTenant, component: str) -> dict[str, str]:
     """Labels of a tenant's children and of their pods."""
-    return names.tenant_labels(tenant.spec.pipeline_ref.name, tenant.metadata.name, component)
+    return names.tenant_labels(str(tenant.spec.pipeline_ref.name), tenant.metadata.name, component)
 
 
 def _metadata(owner: Resource, name: str, labels: dict[str, str]) -> Manifest:
@@ -99,7 +103,7 @@ def database_files(database: DatabaseAddress, logins: Mapping[str, tuple[str, st
         "sslmode": database.sslmode,
     }
     if database.ca is not None:
-        files["ca.crt"] = database.ca
+        files["ca"] = database.ca
     for stem, (username, password) in logins.items():
         files |= {f"{stem}.username": username, f"{stem}.password": password}
     return files
@@ -146,7 +150,23 @@ def resources(given: Resources, defaults: Resources) -> Manifest:
 
 
 def _plain(amounts: Mapping[str, Quantity]) -> dict[str, str]:
-    return {name: str(amount) for name, amount in sorted(amounts.items())}
+    return {name: canonical(amount) for name, amount in sorted(amounts.items())}
+
+
+def canonical(quantity: Quantity) -> str:
+    """The quantity as the API server writes it, so that what is read back equals what was applied.
+
+    No fraction, and the largest unit that allows it; decimal where bytes are fewer than 1024 or not whole
+    (apimachinery's `resource.Quantity`).
+    """
+    value = Fraction(quantity.value)
+    binary = quantity.endswith("i") and value >= 1024 and value.denominator == 1
+    base, units = (1024, _BINARY_UNITS) if binary else (1000, _DECIMAL_UNITS)
+    # Decimal ones start at thousand-millionths, below which nothing is kept.
+    number, unit = int(value) if binary else ceil(value * 10**9), 0
+    while number and unit < len(units) - 1 and number % base == 0:
+        number, unit = number // base, unit + 1
+    return f"{number}{units[unit] if number else ''}"
 
 
 def amounts(cpu: str, memory: str, memory_limit: str) -> Resources:
@@ -176,8 +196,8 @@ def config_map_volume(name: str, config_map: str) -> Manifest:
 
 
 def mount(name: str, path: str, *, read_only: bool = True) -> Manifest:
-    """Where a volume is seen."""
-    return {"name": name, "mountPath": path, "readOnly": read_only}
+    """Where a volume is seen. The API server drops a `readOnly` that is false, so it is left out."""
+    return {"name": name, "mountPath": path} | ({"readOnly": True} if read_only else {})
 
 
 def pod(user: int, container: Manifest, volumes: Sequence[Manifest], *, own_volumes: bool) -> Manifest:

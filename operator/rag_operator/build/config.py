@@ -85,7 +85,7 @@ def serve_config(
         pipeline=_full_name(pipeline),
         database=contract.Database(credentials=DATABASE_FOLDER, schema_=catalog.schema),
         cache=_cache(spec),
-        profiles=profiles(spec, retained_profiles),
+        profiles=_by_identity((*retained_profiles, embedding_profile(spec))),
         embedding=_embedding_calls(spec),
         retrieval=_retrieval(spec),
         answering=_answering(spec.llm),
@@ -100,6 +100,7 @@ def ingest_config(
 ) -> contract.IngestConfig:
     """Configuration of a tenant's ingestion; `live_profiles` are those of the revisions that it keeps fresh."""
     spec = pipeline.spec
+    shape = index_shape(spec)
     return contract.IngestConfig(
         pipeline=_full_name(pipeline),
         tenant=_full_name(tenant),
@@ -107,19 +108,18 @@ def ingest_config(
         database=contract.Database(credentials=DATABASE_FOLDER, schema_=tenant_names.catalog.schema),
         tenant_schema=tenant_names.schema,
         sources=[_source(spec, source) for source in tenant.spec.sources],
-        shape=index_shape(spec),
+        shape=shape,
         embedding=_embedding_calls(spec),
         max_file_bytes=spec.ingestion.max_file_size.bytes,
-        **_ingest_profiles(spec, live_profiles),
+        profiles={
+            key: profile for key, profile in _by_identity(live_profiles).items() if key != shape.profile.identity
+        },
     )
 
 
-def profiles(
-    spec: RagPipelineSpec, others: Iterable[contract.EmbeddingProfile]
-) -> dict[str, contract.EmbeddingProfile]:
-    """The spec's profile and the others by identity. Of two alike the spec's wins: it knows where the key is today."""
-    ours = embedding_profile(spec)
-    return {profile.identity: profile for profile in (*others, ours)}
+def _by_identity(profiles: Iterable[contract.EmbeddingProfile]) -> dict[str, contract.EmbeddingProfile]:
+    """Of two alike, which differ in the place of their key only, the last."""
+    return {profile.identity: profile for profile in profiles}
 
 
 def source_folder(name: str) -> PurePosixPath:
@@ -142,14 +142,8 @@ def key_refs(document: contract.ServeConfig | contract.IngestConfig) -> tuple[Se
 
 
 def _profiles_of(document: contract.ServeConfig | contract.IngestConfig) -> Iterable[contract.EmbeddingProfile]:
-    if isinstance(document, contract.ServeConfig):
-        return document.profiles.values()
-    further: dict[str, contract.EmbeddingProfile] = getattr(document, "profiles", {})
-    return (document.shape.profile, *further.values())
-
-
-def _ingest_profiles(spec: RagPipelineSpec, live: Sequence[contract.EmbeddingProfile]) -> dict[str, Any]:
-    return {"profiles": profiles(spec, live)} if "profiles" in contract.IngestConfig.model_fields else {}
+    own = [document.shape.profile] if isinstance(document, contract.IngestConfig) else []
+    return (*own, *document.profiles.values())
 
 
 def embedding_key_refs(spec: RagPipelineSpec) -> tuple[SecretKeyRef, ...]:

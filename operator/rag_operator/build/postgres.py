@@ -69,7 +69,7 @@ def _claim(pipeline: RagPipeline) -> Manifest:
     database = pipeline.spec.database.managed or ManagedDatabase()
     spec: Manifest = {
         "accessModes": ["ReadWriteOnce"],
-        "resources": {"requests": {"storage": str(database.storage)}},
+        "resources": {"requests": {"storage": common.canonical(database.storage)}},
     }
     if database.storage_class_name is not None:
         spec["storageClassName"] = str(database.storage_class_name)

@@ -17,9 +17,9 @@ from rag_operator.engine.finalizer import drop_finalizer
 from rag_operator.engine.queue import Key
 from rag_operator.kube.client import Object
 from rag_operator.kube.kinds import CRON_JOB, JOB, NAMESPACE, PIPELINE, TENANT
-from rag_operator.stores.erasure import erase, prove_erased
+from rag_operator.stores.erasure import deactivate, erase, prove_erased, retain
 from rag_operator.stores.errors import StoreProblem, StoreTrouble
-from rag_operator.stores.tenants import deactivate, read_tenant, retain
+from rag_operator.stores.tenants import read_tenant
 
 PERIOD = 5.0
 
@@ -81,7 +81,10 @@ class TenantDeletion:
             message = f"answers are closed; schema {row.schema} is kept: deletionPolicy of pipeline or tenant is Retain"
             await announce.tell(self._context, TENANT, live, "DataRetained", message)
             return True
-        await erase(lambda: self._context.transaction(binding), row.id)
+        erased = False
+        while not erased:
+            async with self._context.transaction(binding) as tx:
+                erased = await erase(tx, key.namespace, key.name)
         async with self._context.transaction(binding) as tx:
             left = await prove_erased(tx, row.id)
         if left:

@@ -60,7 +60,8 @@ class Revisions:
         for revision in former[: max(0, len(former) - RETAINED)]:
             since = revision.replaced_at
             if since is None or self._context.now() - since > RETIRE_AFTER:
-                await retire(lambda: self._context.transaction(binding), row.id, revision.number)
+                async with self._context.transaction(binding) as tx:
+                    await retire(tx, row.id, revision.number)
 
 
 def _facts(row: TenantRow, shape: IndexShape, candidate: int | None, leases: list[Lease]) -> IndexFacts:

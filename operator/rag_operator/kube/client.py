@@ -99,7 +99,7 @@ class Api:
             path = f"{kind.path(namespace)}?{urlencode({k: v for k, v in query.items() if v})}"
             page = await self._json("GET", kind, path, accept=accept, verb="LIST")
             assert page is not None
-            yield page.get("items", []), page["metadata"]["resourceVersion"]
+            yield page.get("items") or [], page["metadata"]["resourceVersion"]
             token = page["metadata"].get("continue", "")
             if not token:
                 return

@@ -117,7 +117,8 @@ async def _join_owner(connection: Connection, names: CatalogNames) -> None:
     check_mark(names, names.owner, role["mark"])
     try:
         await connection.execute(_JOIN_OWNER.format(owner=Identifier(names.owner)))
-    except errors.InsufficientPrivilege:
+    except (errors.InsufficientPrivilege, errors.InternalError_):
+        # the second: "no possible grantors", when the right to grant is there but not inherited
         raise StoreProblem(
             Reason.MISSING_PRIVILEGE,
             f"this login may not act for catalog {names.catalog}, which another login made: name that login in the "

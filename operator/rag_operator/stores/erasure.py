@@ -1,7 +1,7 @@
 """A tenant leaves: its answers stop at once, its data is kept or erased, and nothing of erased data is left.
 
-Erasing follows DATA §2's order: the login is shut and that committed, its sessions end, schema, roles and rows go in one
-transaction. A crash anywhere leaves what the next call completes.
+Erasing follows DATA §2's order: the login is shut and that committed; its sessions end; schema, roles and rows go in
+one transaction. A crash anywhere leaves what the next call completes.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ async def _shut_login(tx: Transaction, row: TenantRow) -> bool:
 async def erase(tx: Transaction, namespace: str, name: str) -> bool:
     """Erase all that the database holds of a tenant; True when nothing is left to do.
 
-    False for one that was not deactivated yet: it is closed now, and the next call, in a transaction of its own, erases.
+    False for one that was not deactivated yet: it is closed now, and the next call, in a new transaction, erases.
     StoreTrouble when a reader holds a table for long (try again); StoreProblem when a role has rights given by hand.
     """
     row = await read_tenant(tx, namespace, name)

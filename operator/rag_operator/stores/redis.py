@@ -19,7 +19,7 @@ DEADLINE = 3.0
 async def ping(url: str, secret: str = "", deadline: float = DEADLINE) -> None:
     """Return when Redis answers.
 
-    StoreTrouble CACHE_UNREACHABLE when it doesn't, or refuses the password; StoreProblem SECRET_INVALID for no such URL.
+    StoreTrouble CACHE_UNREACHABLE when it doesn't, or refuses the password; StoreProblem SECRET_INVALID for no URL.
     """
     source = f"Secret {secret}" if secret else "the cache's Secret"
     where = _where(url, source)

@@ -19,8 +19,8 @@ ACTIVE, DEACTIVATED, RETAINED, ERASING = "Active", "Deactivated", "Retained", "E
 _COLUMNS = """
 t.id, t.namespace, t.name, t.uid, t.state, t.schema, t.reader, t.ingestion, t.shard, t.api_keys, t.config,
 t.credential_version, t.schema_version, t.changed_at, p.tenant IS NOT NULL AS laid, coalesce(p.open, false) AS open,
-p.active, p.shape, coalesce(p.version, 0) AS version, coalesce(p.token, '') AS token, coalesce(p.promotion, 0) AS promotion,
-coalesce(p.seq, 0) AS seq, coalesce(p.summary, '{{}}') AS summary
+p.active, p.shape, coalesce(p.version, 0) AS version, coalesce(p.token, '') AS token,
+coalesce(p.promotion, 0) AS promotion, coalesce(p.seq, 0) AS seq, coalesce(p.summary, '{{}}') AS summary
 """
 _FROM = "FROM {c}.tenant t LEFT JOIN {c}.pointer p ON p.tenant = t.id"
 _READ_ALL = SQL(f"SELECT {_COLUMNS} {_FROM} ORDER BY t.namespace, t.name")

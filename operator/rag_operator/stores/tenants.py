@@ -7,6 +7,7 @@ or on a catalog restored without its roles, completes it. A run that finds nothi
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,6 +41,7 @@ __all__ = [
     "retain",
 ]
 
+_log = logging.getLogger(__name__)
 ANNOTATION_ADOPT = f"{GROUP}/adopt-retained"
 ANNOTATION_ERASE = f"{GROUP}/erase-retained"
 INGESTION_CONNECTIONS = 8
@@ -57,6 +59,8 @@ _SET_PASSWORD = SQL("ALTER ROLE {role} LOGIN CONNECTION LIMIT {limit} PASSWORD {
 _CREATE_READER = SQL("CREATE ROLE {role} NOLOGIN ROLE {query}")
 _CREATE_SCHEMA = SQL("CREATE SCHEMA {s} AUTHORIZATION {owner}")
 _INSERT_POINTER = SQL("INSERT INTO {c}.pointer (tenant, schema, login) VALUES (%s, %s, %s)")
+_FORGET_INDEX = SQL("UPDATE {c}.pointer SET active = NULL, shape = NULL, summary = '{{}}' WHERE tenant = %s")
+_BUMP = SQL("SELECT {c}.bump(%s)")
 _SETTLE = SQL("""
 UPDATE {c}.tenant SET uid = %(uid)s, state = 'Active', api_keys = %(keys)s, config = %(config)s,
   credential_version = %(credential)s, schema_version = %(version)s, changed_at = now() WHERE id = %(id)s
@@ -94,13 +98,10 @@ async def ensure_tenant(tx: Transaction, request: TenantRequest) -> TenantRow:
     if found is not None:
         _check_claim(found, request)
     row = found or await _insert(tx, request)
-    names = row.names(tx.catalog)
     laid = await read_roles(tx, row)
     changed = await _ensure_roles(tx, row, request, laid)
     if not laid[row.ingestion]["schema"]:
-        async with tx.as_login():
-            await tx.change(_CREATE_SCHEMA, s=row.schema, owner=tx.catalog.owner)
-        await tx.script(tenant_ddl(names))
+        await _lay_schema(tx, row)
         changed = True
     if not row.laid:
         await tx.change(_INSERT_POINTER, [row.id, row.schema, row.ingestion])
@@ -177,6 +178,17 @@ async def _ensure_roles(tx: Transaction, row: TenantRow, request: TenantRequest,
             if not part["exists"]:
                 await tx.execute(mark(tx.catalog, role))
     return True
+
+
+async def _lay_schema(tx: Transaction, row: TenantRow) -> None:
+    async with tx.as_login():
+        await tx.change(_CREATE_SCHEMA, s=row.schema, owner=tx.catalog.owner)
+    await tx.script(tenant_ddl(row.names(tx.catalog)))
+    if row.active is not None:
+        # somebody dropped the schema: answer from nothing until ingestion has built it again, instead of failing
+        _log.warning("schema was missing", extra={"tenant": f"{row.namespace}/{row.name}", "schema": row.schema})
+        await tx.change(_FORGET_INDEX, [row.id])
+        await tx.change(_BUMP, [row.id])
 
 
 def _differs(row: TenantRow, request: TenantRequest) -> bool:

@@ -1,4 +1,4 @@
-"""Names of metrics, labels and their values: what the query service exports and what monitors, alerts and dashboards use.
+"""Names of metrics and labels: what the query service exports and what monitors, alerts and dashboards use.
 
 Seconds throughout, as Prometheus wants it.
 """

@@ -1,7 +1,7 @@
 """The transaction that writes a batch of chunks, right whatever happened since its documents were read (DATA §3).
 
-It locks the documents and leaves out those whose number is no longer the one that was read: they changed or were deleted
-meanwhile, and their newer number comes later. Who may read the others is taken from that fresh look.
+It locks the documents and leaves out those whose number is no longer the one that was read: they changed or were
+deleted meanwhile, and their newer number comes later. Who may read the others is taken from that fresh look.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ async def _current(session: Session, wanted: Sequence[Result]) -> list[Rows]:
         one = by_id[number]
         document = one.piece.document
         if seq == document.seq and not deleted:
-            place = (document.id, document.title, document.uri, document.source, document.path)
+            place = (document.id, document.parsed.title, document.uri, document.source, document.path)
             current.append(Rows(Owner(*place, metadata, acl, expires_at), one.chunks, one.embeddings))
     return current
 

@@ -79,7 +79,7 @@ def stream(documents: Sequence[Rows]) -> Iterator[bytes]:
     size = 0
     for rows in documents:
         shared = _shared(rows.owner)
-        vectors = memoryview(np.ascontiguousarray(rows.embeddings)).cast("B") if len(rows.chunks) else memoryview(b"")
+        vectors = memoryview(rows.embeddings.tobytes())
         width = rows.embeddings.shape[1]
         for i, chunk in enumerate(rows.chunks):
             text, heading = chunk.text.encode(), chunk.heading.encode()

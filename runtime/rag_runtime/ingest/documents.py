@@ -28,8 +28,9 @@ UPSERT = """INSERT INTO {s}.document AS known (source, path, seq, validator, con
     title, text, sections, metadata, acl, expires_at)
   SELECT %s::text, d.path, %s + d.ord, d.validator, d.content_hash, d.extractor, d.media_type, d.uri, d.title, d.text,
     d.sections::jsonb, %s::jsonb, %s::text[], %s::timestamptz
-  FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
-    WITH ORDINALITY d (path, validator, content_hash, extractor, media_type, uri, title, text, sections, ord)
+  FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+      %s::text[]) WITH ORDINALITY
+    d (path, validator, content_hash, extractor, media_type, uri, title, text, sections, ord)
   ON CONFLICT (source, path) DO UPDATE SET seq = excluded.seq, deleted = false, validator = excluded.validator,
     content_hash = excluded.content_hash, extractor = excluded.extractor, media_type = excluded.media_type,
     uri = excluded.uri, title = excluded.title, text = excluded.text, sections = excluded.sections,
@@ -53,8 +54,8 @@ LETTER_VALIDATORS = """UPDATE {c}.dead_letter l SET validator = x.validator
 SETTLED = "DELETE FROM {c}.dead_letter WHERE tenant = %s AND source = %s AND step = 'Sync' AND path = ANY (%s)"
 VANISHED_LETTERS = """DELETE FROM {c}.dead_letter
   WHERE tenant = %s AND source = %s AND step = 'Sync' AND path <> ALL (%s)"""
-STRAY_LETTERS = """DELETE FROM {c}.dead_letter l WHERE tenant = %s AND (source <> ALL (%s) OR step = 'Index' AND NOT EXISTS
-  (SELECT FROM {s}.document d WHERE d.source = l.source AND d.path = l.path AND NOT d.deleted))"""
+STRAY_LETTERS = """DELETE FROM {c}.dead_letter l WHERE tenant = %s AND (source <> ALL (%s) OR step = 'Index'
+  AND NOT EXISTS (SELECT FROM {s}.document d WHERE d.source = l.source AND d.path = l.path AND NOT d.deleted))"""
 
 
 @dataclass(frozen=True, slots=True)

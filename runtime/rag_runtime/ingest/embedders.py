@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from rag_runtime.contract.config import EmbeddingProfile, IngestConfig
+from collections.abc import Callable
+
+from rag_runtime.contract.config import EmbeddingCalls, EmbeddingProfile, IngestConfig
 from rag_runtime.ingest.errors import ConfigurationError
-from rag_runtime.models.factory import open_document_embedder
+from rag_runtime.models.errors import PermanentError
 from rag_runtime.models.ports import DocumentEmbedder
+
+
+Opener = Callable[[EmbeddingProfile, EmbeddingCalls], DocumentEmbedder]
 
 
 class Embedders:
     """Opens embedders when they are first asked for, and closes them together."""
 
-    def __init__(self, config: IngestConfig) -> None:
+    def __init__(self, config: IngestConfig, opener: Opener) -> None:
         self._config = config
+        self._opener = opener
         self._open: dict[str, DocumentEmbedder] = {}
 
     def profile(self, stored: EmbeddingProfile) -> EmbeddingProfile | None:
@@ -30,7 +36,10 @@ class Embedders:
         """The embedder of a profile. Raises ConfigurationError when its dimensions are not the profile's."""
         embedder = self._open.get(profile.identity)
         if embedder is None:
-            embedder = open_document_embedder(profile, self._config.embedding)
+            try:
+                embedder = self._opener(profile, self._config.embedding)
+            except PermanentError as error:
+                raise ConfigurationError(f"shape.profile: {error}") from error
             self._open[profile.identity] = embedder
         if embedder.dimensions != profile.dimensions:
             raise ConfigurationError(

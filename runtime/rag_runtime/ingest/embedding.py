@@ -1,4 +1,4 @@
-"""Embedding with patience: passing trouble is waited out, a refused text is found and left out, a refused key ends the run."""
+"""Embedding with patience: passing trouble is waited out, a refused text is left out, a refused key ends the run."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class PatientEmbedder:
     async def embed(self, texts: Sequence[str]) -> Embedded:
         """Embeddings of all texts but those that the endpoint refuses for good.
 
-        Raises PermanentError when it refuses everything, TransientError when it stays unavailable for `patience` seconds.
+        Raises PermanentError when it refuses everything, TransientError when it stays away for `patience` seconds.
         """
         refused: dict[int, str] = {}
         pieces = [

@@ -13,11 +13,11 @@ class TenantClosed(RuntimeFault):
     """The tenant is being deleted: stop. Nothing failed."""
 
 
-class StoreUnavailable(TransientError):
+class StoreUnavailableError(TransientError):
     """Postgres can't be reached, refuses for now, or missed a deadline."""
 
 
-class StoreRefused(PermanentError):
+class StoreRefusedError(PermanentError):
     """Postgres refuses a statement: a missing right, a missing table, a value that it can't store."""
 
 

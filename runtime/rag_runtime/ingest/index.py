@@ -88,7 +88,7 @@ class Indexer:
         return bool(reached >= self.tools.shard.count)
 
     async def _catch_up(self, lease: Lease, watermark: int) -> int:
-        """Index all that changed after `watermark`; the new watermark. A batch is written while the next is embedded."""
+        """Index all that changed after `watermark`; the new one. A batch is written while the next is embedded."""
         clock = int(await self.session.value(revisions.CLOCK))
         ready: tuple[Batch, list[Result]] | None = None
         while True:
@@ -126,7 +126,7 @@ class Indexer:
             return Piece(document, [])
         try:
             return Piece(document, chunk(document.parsed, self.revision.shape.chunking, self.tools.tokenizer))
-        except Exception as error:  # noqa: BLE001 - the document's border: whatever it breaks, the run goes on
+        except Exception as error:  # the document's border: whatever it breaks, the run goes on
             log.warning("a document could not be chunked", exc_info=error)
             return Piece(document, [], f"chunking it failed ({type(error).__name__}); report it")
 

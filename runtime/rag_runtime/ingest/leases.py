@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from rag_runtime.ingest.errors import StoreUnavailable, Superseded, TenantClosed
+from rag_runtime.ingest.errors import StoreUnavailableError, Superseded, TenantClosed
 from rag_runtime.ingest.store import Session, Store
 
 log = logging.getLogger(__name__)
@@ -91,12 +91,12 @@ class Holder:
                     while True:
                         await session.rows(KEEP, [*lease.key.params(), lease.epoch, self.seconds])
                         await asyncio.sleep(self.seconds / 3)
-            except StoreUnavailable as error:
+            except StoreUnavailableError as error:
                 log.warning("the lease could not be renewed: %s", error)
                 await asyncio.sleep(min(1.0, self.seconds / 3))
 
     async def _give_back(self, store: Store, lease: Lease) -> None:
         """Let the lease expire now, so that the next run need not wait."""
-        with contextlib.suppress(StoreUnavailable, Superseded, TenantClosed, TimeoutError):
+        with contextlib.suppress(StoreUnavailableError, Superseded, TenantClosed, TimeoutError):
             async with asyncio.timeout(5), store.session() as session:
                 await session.rows(KEEP, [*lease.key.params(), lease.epoch, 0])

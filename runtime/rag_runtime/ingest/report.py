@@ -21,7 +21,7 @@ REPORT = "SELECT {c}.report(%s)"
 
 @dataclass(slots=True)
 class Counts:
-    """What a run did. `parsed` and `embedded` (texts) are 0 when nothing changed: that is the point of sync and index."""
+    """What a run did. `parsed` and `embedded` (texts) are 0 when nothing changed: the point of sync and index."""
 
     added: int = 0
     updated: int = 0
@@ -35,17 +35,24 @@ class Counts:
     refused: set[tuple[str, str]] = field(default_factory=set)
     """(source, path) of documents that the embedder refuses; they count as failed."""
     problems: list[str] = field(default_factory=list)
-    """Sentences of what else went wrong."""
+    """Sentences of what else made the run fail."""
+    notes: list[str] = field(default_factory=list)
+    """Sentences that a person should read although the run is fine."""
 
     def numbers(self) -> dict[str, int]:
         """The counters by name."""
         names = ("added", "updated", "deleted", "unchanged", "failed", "parsed", "embedded")
         return {name: getattr(self, name) for name in names} | {"failed": self.failed + len(self.refused)}
 
+    def begin_sync(self) -> None:
+        """A sync begins, perhaps again: what it finds as it was is counted anew, what was done stays done."""
+        self.unchanged = self.failed = 0
+        self.unavailable.clear()
+
     @property
     def message(self) -> str:
         """What went wrong, in sentences; empty if nothing did."""
-        return " · ".join([*self.unavailable.values(), *self.problems])[:MAX_MESSAGE]
+        return " · ".join([*self.unavailable.values(), *self.problems, *self.notes])[:MAX_MESSAGE]
 
 
 def now() -> datetime:

@@ -33,6 +33,7 @@ REPLACE = "SELECT {c}.replace_chunks(%s, %s)"
 COMMIT = "SELECT {c}.commit_batch(%s, %s, %s, %s, %s, %s)"
 BUILD = "SELECT {c}.build_index(%s)"
 FINISH = "SELECT {c}.finish(%s, %s)"
+TOMBSTONES = "SELECT EXISTS (SELECT FROM {s}.document WHERE deleted)"
 COLLECT = "SELECT {c}.collect_tombstones()"
 SETTLED = """DELETE FROM {c}.dead_letter WHERE tenant = %s AND step = 'Index'
   AND (source, path) IN (SELECT * FROM unnest(%s::text[], %s::text[]))"""
@@ -66,7 +67,6 @@ class Document:
     source: str
     path: str
     uri: str
-    title: str
     parsed: Parsed
 
 
@@ -96,7 +96,7 @@ async def read(session: Session, after: int, upto: int, shard: Shard) -> list[Do
     """The next documents with after < seq ≤ upto in the order of their numbers, bounded in count and bytes."""
     bounds = [after, upto, shard.count, shard.index, WINDOW_DOCUMENTS, WINDOW_BYTES]
     rows = await session.rows(BEHIND, bounds, deadline=BATCH_SECONDS)
-    return [Document(*row[:7], _parsed(row)) for row in rows]
+    return [Document(*row[:6], parsed=_parsed(row)) for row in rows]
 
 
 def _parsed(row: Sequence[Any]) -> Parsed:

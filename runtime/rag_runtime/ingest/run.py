@@ -10,9 +10,9 @@ from typing import TypeVar
 
 from rag_runtime.contract.config import IngestConfig
 from rag_runtime.ingest import revisions
-from rag_runtime.ingest.embedders import Embedders
+from rag_runtime.ingest.embedders import Embedders, Opener
 from rag_runtime.ingest.embedding import PatientEmbedder
-from rag_runtime.ingest.errors import ConfigurationError, StoreUnavailable, Superseded, TenantClosed
+from rag_runtime.ingest.errors import ConfigurationError, StoreUnavailableError, Superseded, TenantClosed
 from rag_runtime.ingest.index import Indexer, Tools
 from rag_runtime.ingest.leases import Holder, LeaseKey
 from rag_runtime.ingest.parse import Sandbox
@@ -22,6 +22,8 @@ from rag_runtime.ingest.store import Session, Store
 from rag_runtime.ingest.sync import Sync
 from rag_runtime.logs import context, fields
 from rag_runtime.models.errors import RuntimeFault
+from rag_runtime.models.factory import document_embedder
+from rag_runtime.models.ports import DocumentEmbedder
 from rag_runtime.models.tokenizer import builtin_tokenizer
 
 log = logging.getLogger(__name__)
@@ -45,6 +47,7 @@ class Run:
     holder: str
     shard: Shard = field(default_factory=Shard)
     counts: Counts = field(default_factory=Counts)
+    opener: Opener = document_embedder
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def run(self) -> int:
@@ -83,8 +86,8 @@ class Run:
         return code
 
     async def _steps(self, store: Store, line: ProgressLine) -> int:
-        embedders = Embedders(self.config)
-        embedders.check()
+        embedders = Embedders(self.config, self.opener)
+        embedders.get(self.config.shape.profile)  # a wrong profile ends the run before anything is read
         try:
             await self._persist(lambda: self._sync(store, line))
             await self._persist(lambda: self._index(store, line, embedders))
@@ -97,7 +100,7 @@ class Run:
         for pause in (*PAUSES, None):
             try:
                 return await step()
-            except StoreUnavailable as error:
+            except StoreUnavailableError as error:
                 if pause is None:
                     raise
                 log.warning("trying again in %.0f s: %s", pause, error)
@@ -136,26 +139,33 @@ class Run:
     async def _collect(self, session: Session, errors: list[BaseException]) -> None:
         """Clear tombstones that every revision has passed; then raise what ended an index."""
         errors = [error for error in errors if not isinstance(error, Superseded)]
-        if not errors and self.counts.deleted:
+        if not errors and await session.value(revisions.TOMBSTONES):
             await session.rows(revisions.COLLECT)
         for error in errors:
             raise error
 
     async def _index_one(self, tools: Tools, embedders: Embedders, revision: Revision) -> None:
-        profile = embedders.profile(revision.shape.profile)
+        stored = revision.shape.profile
+        profile = embedders.profile(stored)
         if profile is None:
-            stored = revision.shape.profile
-            problem = (
+            note = (
                 f"revision {revision.number} serves, but is not kept fresh: the configuration has no endpoint for its "
                 f"embedding model {stored.model}; put the profile back until the next revision is promoted"
             )
-            log.warning("%s", problem)
-            self.counts.problems.append(problem)
+            log.warning("%s", note)
+            self.counts.notes.append(note)
             return
         with context(revision=revision.number):
             try:
-                await self._advance(tools, embedders, revision)
+                await self._advance(tools, embedders.get(profile), revision)
             except Superseded as error:
                 log.info("index ended early, nothing failed: %s", error)
                 raise
-    async def _advance(self, tools: Tools, embedders: Embedders, revision: Revision) -> None: ...
+
+    async def _advance(self, tools: Tools, embedder: DocumentEmbedder, revision: Revision) -> None:
+        def count(texts: int) -> None:
+            self.counts.embedded += texts
+
+        patient = PatientEmbedder(embedder, revision.shape.quantization, count)
+        async with tools.store.session() as session:
+            await Indexer(tools, session, Reporter(session), revision, patient).run()

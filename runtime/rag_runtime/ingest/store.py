@@ -19,7 +19,13 @@ from psycopg.conninfo import make_conninfo
 
 from rag_runtime.contract.config import Database
 from rag_runtime.contract.functions import CLOSED, REFUSED, SUPERSEDED
-from rag_runtime.ingest.errors import ConfigurationError, StoreRefused, StoreUnavailable, Superseded, TenantClosed
+from rag_runtime.ingest.errors import (
+    ConfigurationError,
+    StoreRefusedError,
+    StoreUnavailableError,
+    Superseded,
+    TenantClosed,
+)
 
 LOGIN = "ingest"
 """Stem of the login's files in the credentials directory."""
@@ -72,7 +78,7 @@ class Store:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
-        """A session on a connection of its own, in autocommit. Raises StoreUnavailable."""
+        """A session on a connection of its own, in autocommit. Raises StoreUnavailableError."""
         with translated("connecting"):
             connection = await psycopg.AsyncConnection.connect(
                 conninfo(self.database), autocommit=True, prepare_threshold=None
@@ -87,7 +93,7 @@ class Store:
 
 
 class Session:
-    """Runs statements. In a statement `{c}` is the catalog schema, `{s}` the tenant's, `{chunk}` a revision's chunks."""
+    """Runs statements. In them `{c}` is the catalog schema, `{s}` the tenant's, `{chunk}` a revision's chunks."""
 
     def __init__(self, connection: psycopg.AsyncConnection[Row], store: Store) -> None:
         self._connection = connection
@@ -139,11 +145,11 @@ class Session:
 
 @contextlib.contextmanager
 def translated(what: str) -> Iterator[None]:
-    """Turn the driver's errors into ours: Superseded, TenantClosed, StoreUnavailable or StoreRefused."""
+    """Turn the driver's errors into ours: Superseded, TenantClosed, StoreUnavailableError or StoreRefusedError."""
     try:
         yield
     except TimeoutError as error:
-        raise StoreUnavailable(f"the database did not answer in time ({_short(what)})") from error
+        raise StoreUnavailableError(f"the database did not answer in time ({_short(what)})") from error
     except psycopg.Error as error:
         raise _ours(error, what) from error
 
@@ -156,13 +162,13 @@ def _ours(error: psycopg.Error, what: str) -> Exception:
         case str() as state if state == CLOSED:
             return TenantClosed(said)
         case str() as state if state == REFUSED:
-            return StoreRefused(said)
+            return StoreRefusedError(said)
         case None if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-            return StoreUnavailable(f"the database can't be reached: {said}")
+            return StoreUnavailableError(f"the database can't be reached: {said}")
         case str() as state if state.startswith(_PASSING):
-            return StoreUnavailable(f"the database refused for now: {said}")
+            return StoreUnavailableError(f"the database refused for now: {said}")
         case state:
-            return StoreRefused(f"the database refused {_short(what)}: {said} (SQLSTATE {state})")
+            return StoreRefusedError(f"the database refused {_short(what)}: {said} (SQLSTATE {state})")
 
 
 def _short(statement: str) -> str:

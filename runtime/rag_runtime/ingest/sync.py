@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from rag_runtime.contract.config import HttpSource, IngestConfig, SourceConfig
 from rag_runtime.ingest import documents
 from rag_runtime.ingest.documents import Changed, Facts, Failure
-from rag_runtime.ingest.errors import StoreRefused
+from rag_runtime.ingest.errors import StoreRefusedError
 from rag_runtime.ingest.fetching import Budget, Candidate, Fetcher, Outcome, StillFailing, Unchanged
 from rag_runtime.ingest.parse import Sandbox
 from rag_runtime.ingest.report import Counts
@@ -168,7 +168,7 @@ class Sync:
             return
         try:
             await self._commit(source, facts, batch, listing)
-        except StoreRefused as error:
+        except StoreRefusedError as error:
             if len(batch.changed) == 0:
                 raise
             await self._write_apart(source, facts, batch, listing, error)
@@ -181,7 +181,7 @@ class Sync:
         self.progress()
 
     async def _write_apart(
-        self, source: str, facts: Facts, batch: Batch, listing: _Listing, error: StoreRefused
+        self, source: str, facts: Facts, batch: Batch, listing: _Listing, error: StoreRefusedError
     ) -> None:
         """Find the documents that Postgres can't store; they become failures, the others are written."""
         kept: list[Changed] = []
@@ -189,14 +189,16 @@ class Sync:
             try:
                 await self._commit(source, facts, Batch(changed=[one]), listing)
                 kept.append(one)
-            except StoreRefused as refusal:
+            except StoreRefusedError as refusal:
                 message = f"{one.path}: it can't be stored ({refusal})"
                 batch.failures.append(Failure(source, one.path, "Unstorable", message))
         if len(kept) == len(batch.changed):
             raise error
         batch.settled = [path for path in batch.settled if path not in {f.path for f in batch.failures}]
         batch.changed = kept
-        await self._commit(source, facts, Batch([], batch.refreshed, batch.failures, batch.still, batch.settled), listing)
+        await self._commit(
+            source, facts, Batch([], batch.refreshed, batch.failures, batch.still, batch.settled), listing
+        )
 
     async def _commit(self, source: str, facts: Facts, batch: Batch, listing: _Listing) -> None:
         session = self.session

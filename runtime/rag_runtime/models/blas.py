@@ -1,8 +1,8 @@
 """How many threads numpy's matrix products take: one, because the embedder brings threads of its own.
 
 OpenBLAS splits every product over its threads and spins at their barrier. On a machine whose cores are shared, or in a
-pod with a CPU limit, that costs most of the time: measured with both of two cores also used by others, 2–13 chunks/s with
-its threads, 15–16 with one each in two threads of ours. On quiet cores the two ways are equal.
+pod with a CPU limit, that costs most of the time: on two cores that others used as well, 2 to 13 chunks/s with its
+threads, 15 to 16 with one each in two threads of ours (256 tokens a chunk).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def use_one_thread() -> bool:
 
 
 def usable_cores() -> int:
-    """Cores that this process may use: its affinity, or the limit of its cgroup (v2) where that is lower; at least 1."""
+    """Cores that this process may use: its affinity, or the limit of its cgroup (v2) if lower; at least 1."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()

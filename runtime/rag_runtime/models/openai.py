@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
+import numpy as np
 import openai
 
 from rag_runtime.contract.config import EmbeddingCalls, EmbeddingProfile, Endpoint
 from rag_runtime.models.endpoint import api_key, error_of, rejected, unavailable
-from rag_runtime.models.errors import ModelUnavailable
+from rag_runtime.models.errors import ModelRejected, ModelUnavailable
 from rag_runtime.models.ports import Vectors
 from rag_runtime.models.vectors import WrongDimensions, rows_of, to_vectors
 
@@ -58,23 +58,22 @@ class OpenAIEmbedder:
 
         Raises PermanentError (ModelRejected, WrongDimensions) at once, ModelUnavailable after the last attempt.
         """
-        size = self._calls.batch_size
-        batches = [[self._profile.document_prefix + text for text in texts[i : i + size]] for i in range(0, len(texts), size)]
-        rows: list[Any] = []
+        if not texts:
+            return np.empty((0, self.dimensions), np.float32)
+        size, prefix = self._calls.batch_size, self._profile.document_prefix
+        batches = [[prefix + text for text in texts[first : first + size]] for first in range(0, len(texts), size)]
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._batch(batch)) for batch in batches]
-        except BaseExceptionGroup as errors:
+        except BaseExceptionGroup as errors:  # the first failure has cancelled the others
             raise errors.exceptions[0] from None
-        for task in tasks:
-            rows.extend(task.result())
-        return to_vectors(rows, self._profile, self._endpoint) if rows else to_vectors_of_none(self.dimensions)
+        return np.concatenate([task.result() for task in tasks])
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
 
-    async def _batch(self, texts: list[str]) -> list[Any]:
+    async def _batch(self, texts: list[str]) -> Vectors:
         async with self._slots:
             for attempt in range(ATTEMPTS):
                 try:
@@ -88,33 +87,29 @@ class OpenAIEmbedder:
                 await self._sleep((asked or 0) + pause)
         raise AssertionError("the last attempt returns or raises")
 
-    async def _checked(self, texts: list[str]) -> list[Any]:
-        """Rows of the right dimensions; the first time they are not, once more with the `dimensions` parameter."""
+    async def _checked(self, texts: list[str]) -> Vectors:
+        """Vectors of the right dimensions; the first time they are not, asked for again with `dimensions`."""
         shorten = self._shorten
-        rows = await self._request(texts, shorten)
         try:
-            to_vectors(rows, self._profile, self._endpoint)
+            return await self._request(texts, shorten)
         except WrongDimensions as wrong:
             if shorten:
                 raise
             try:
-                rows = await self._request(texts, True)
-                to_vectors(rows, self._profile, self._endpoint)
-            except ModelUnavailable:
-                raise
-            except Exception:
+                vectors = await self._request(texts, True)
+            except ModelRejected:
                 raise wrong from None
-            self._shorten = True
-        return rows
+        self._shorten = True
+        return vectors
 
-    async def _request(self, texts: list[str], shorten: bool) -> list[Any]:
-        """One request's embeddings, in order."""
+    async def _request(self, texts: list[str], shorten: bool) -> Vectors:
+        """One request's vectors, in order."""
         profile, endpoint = self._profile, self._endpoint
         client = self._client.with_options(api_key=api_key(endpoint) or "none")
         extra = {"dimensions": profile.dimensions} if shorten else {}
         try:
             answer = await client.embeddings.create(
-                model=profile.model, input=texts, encoding_format="float", extra_body=extra
+                model=profile.model, input=texts, encoding_format="base64", extra_body=extra
             )
         except openai.APIStatusError as error:
             body = error.response.content
@@ -127,4 +122,4 @@ class OpenAIEmbedder:
         except openai.OpenAIError as error:
             raise rejected(endpoint, profile.model, f"its answer is malformed ({type(error).__name__})") from error
         data = [{"index": row.index, "embedding": row.embedding} for row in answer.data or ()]
-        return rows_of(data, len(texts), endpoint, profile.model)
+        return to_vectors(rows_of(data, len(texts), endpoint, profile.model), profile, endpoint)

@@ -14,16 +14,18 @@ from rag_runtime.models.errors import ModelRejected
 from rag_runtime.models.ports import Vectors
 
 
-class WrongDimensions(ModelRejected):  # noqa: N818  it names the finding
+class WrongDimensions(ModelRejected):
     """The model gives vectors of other dimensions than the profile says."""
 
 
 def rows_of(data: Any, wanted: int, endpoint: Endpoint, model: str) -> list[Any]:
-    """The embeddings of an answer's `data` in the order of the inputs. Raises ModelRejected unless `wanted` are there."""
+    """The embeddings in an answer's `data`, in the order of the inputs. Raises ModelRejected unless all are there."""
     try:
         rows = {int(row["index"]): row["embedding"] for row in data}
     except (TypeError, KeyError, ValueError) as error:
-        raise rejected(endpoint, model, "its answer holds no embeddings; check that it is an embedding model") from error
+        raise rejected(
+            endpoint, model, "its answer holds no embeddings; check that it is an embedding model"
+        ) from error
     if sorted(rows) != list(range(wanted)):
         raise rejected(endpoint, model, f"{len(rows)} embeddings came for {wanted} texts; check the endpoint")
     return [rows[i] for i in range(wanted)]

@@ -55,7 +55,7 @@ def application(desk: Desk, model: str, health: Health, telemetry: Telemetry, dr
 
 
 async def _not_routed(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101  what the handler is registered for
+    assert isinstance(error, HTTPException)
     response = error_response(_RoutingError(error))
     response.headers.update(error.headers or {})
     return response

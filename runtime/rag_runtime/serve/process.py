@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
-from types import FrameType
+from collections.abc import Generator
 
 import uvicorn
 
@@ -18,41 +19,63 @@ SETTLE_SECONDS = 3.0
 FINISH_SECONDS = 25
 """Then requests in flight may take this long; with SETTLE_SECONDS below Kubernetes' 30 s of grace."""
 
+KEEP_ALIVE_SECONDS = 75
+"""Longer than the usual idle time of proxies (60 s), so that it is they who close an idle connection."""
+
 
 class Server(uvicorn.Server):
-    """uvicorn, except that the first SIGTERM or SIGINT drains, and the second ends at once."""
+    """uvicorn, except that the first SIGTERM or SIGINT drains, and the second ends at once.
 
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
-        super().__init__(config)
+    To be made inside the event loop that it runs in.
+    """
+
+    def __init__(self, service: Service, host: str, port: int) -> None:
+        super().__init__(_config(service, host, port))
         self._service = service
         self._loop = asyncio.get_running_loop()
+        self._exit_code = 0
         service.drain.on_failure = self._fail
-        self.exit_code = 0
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Runs in the signal handler: only passes the word on."""
-        self._loop.call_soon_threadsafe(self._drain, sig)
+    async def run_service(self) -> int:
+        """Serve until a signal; the process's exit code."""
+        self._service.start()
+        try:
+            await self.serve()
+        finally:
+            await self._service.stop()
+        return self._exit_code
 
-    def _drain(self, sig: int) -> None:
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Instead of uvicorn's, which would stop accepting at once and raise the signal again at the end."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self.begin_drain)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._loop.remove_signal_handler(number)
+
+    def begin_drain(self) -> None:
+        """Not ready from now on; closed after SETTLE_SECONDS. The second call ends at once."""
         if self._service.drain.draining:
             self.should_exit = self.force_exit = True
             return
         logger.info("draining: not ready from now on, requests are still served")
         self._service.drain.draining = True
-        self._loop.call_later(0.0 if sig == signal.SIGINT else SETTLE_SECONDS, self._end)
+        self._loop.call_later(SETTLE_SECONDS, self._end)
 
     def _end(self) -> None:
         self.should_exit = True
 
     def _fail(self) -> None:
-        """A part died that the service can't do without: drain and report it by the exit code."""
-        self.exit_code = 1
-        self._drain(signal.SIGTERM)
+        """A part died that the service can't do without: drain, and tell by the exit code."""
+        self._exit_code = 1
+        self.begin_drain()
 
 
-async def serve(service: Service, host: str, port: int) -> int:
-    """Serve until a signal; the process's exit code."""
-    config = uvicorn.Config(
+def _config(service: Service, host: str, port: int) -> uvicorn.Config:
+    return uvicorn.Config(
         service.application(),
         host=host,
         port=port,
@@ -62,13 +85,6 @@ async def serve(service: Service, host: str, port: int) -> int:
         access_log=False,
         log_config=None,
         server_header=False,
-        timeout_keep_alive=75,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=FINISH_SECONDS,
     )
-    server = Server(config, service)
-    service.start()
-    try:
-        await server.serve()
-    finally:
-        await service.stop()
-    return server.exit_code

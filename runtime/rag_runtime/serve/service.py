@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import socket
-from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from collections.abc import Coroutine
 from typing import Any
 
 from starlette.types import ASGIApp
@@ -26,7 +24,6 @@ from rag_runtime.caches.versions import announce_version
 from rag_runtime.contract.config import ServeConfig
 from rag_runtime.logs import fields
 from rag_runtime.models.errors import RuntimeFault
-from rag_runtime.models.ports import Answerer, QuestionEmbedder
 from rag_runtime.retrieve.database import Database
 from rag_runtime.retrieve.search import Searcher
 from rag_runtime.serve.app import application
@@ -35,23 +32,13 @@ from rag_runtime.serve.edge import Drain
 from rag_runtime.serve.health import Health, watch_catalog
 from rag_runtime.serve.lease import ReaderLease
 from rag_runtime.serve.listener import Listener
+from rag_runtime.serve.models import Models
 from rag_runtime.serve.probe import Prober
 from rag_runtime.serve.queries import Desk
 
 logger = logging.getLogger(__name__)
 
 WARM_RETRY_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Models:
-    """What embeds questions and writes answers. `embedders` by profile identity; `local`: those that must be loaded
-    before the first request; `model` None: `extracts` are the answers."""
-
-    embedders: Mapping[str, QuestionEmbedder]
-    local: frozenset[str]
-    model: Answerer | None
-    extracts: Answerer
 
 
 def pod_name() -> str:
@@ -164,6 +151,5 @@ class Service:
                     break
                 except RuntimeFault as error:
                     logger.error("the embedder can't be loaded", extra=fields(profile=identity, error=str(error)))
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.sleep(WARM_RETRY_SECONDS)
+                    await asyncio.sleep(WARM_RETRY_SECONDS)
         self._warm = True

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from tests.cluster import host
 from tests.cluster.errors import ClusterError
 from tests.cluster.images import bases
 from tests.cluster.images.bases import Base
@@ -44,7 +45,6 @@ class Builder:
             arguments["PIP_INDEX_URL"] = os.environ["PIP_INDEX_URL"]
         for name, value in arguments.items():
             command += ["--build-arg", f"{name}={value}"]
-        self._buildah(recipe.name, *command, "-t", recipe.reference, "-f", str(context / "Dockerfile"), str(context))
         with tempfile.TemporaryDirectory(dir=self.root) as folder:
             written = Path(folder) / "id"
             self._buildah(recipe.name, *command, "--iidfile", str(written), "-f", str(context / "Dockerfile"), str(context))
@@ -52,10 +52,12 @@ class Builder:
         return export(self.storage, image, self.blobs).digest
 
     def tidy(self) -> None:
-        """Forget old layers of source once there are many; those that the present images rest on stay."""
+        """Clear what failed builds left, and old layers of source once there are many; those in use stay."""
+        self._buildah("tidy", "rm", "--all")
         layers = json.loads((self.storage / "overlay-layers" / "layers.json").read_text())
         if len(layers) > _MANY_LAYERS:
             self._buildah("tidy", "rmi", "--prune", "--force")
+        host.unmount_below(self.storage)
 
     def _ensure_base(self, base: Base) -> None:
         if self._run("inspect", "--type", "image", base.reference).returncode == 0:

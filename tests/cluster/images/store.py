@@ -21,10 +21,13 @@ _AT_ONCE = 2
 def build_and_load(ctr: Ctr) -> None:
     """Build the images whose content changed and import those that the node lacks; one caller at a time."""
     builder = Builder()
-    with in_turn(builder.root / "images.lock"), ThreadPoolExecutor(_AT_ONCE) as workers:
-        manifests = list(workers.map(lambda recipe: _build_and_load(builder, recipe, ctr), RECIPES))
-        archive.prune(builder.blobs, manifests)
-        builder.tidy()
+    with in_turn(builder.root / "images.lock"):
+        try:
+            with ThreadPoolExecutor(_AT_ONCE) as workers:
+                manifests = list(workers.map(lambda recipe: _build_and_load(builder, recipe, ctr), RECIPES))
+            archive.prune(builder.blobs, manifests)
+        finally:
+            builder.tidy()
 
 
 def _build_and_load(builder: Builder, recipe: Recipe, ctr: Ctr) -> str:

@@ -1,0 +1,147 @@
+"""Pipelines and tenants of many shapes, and every manifest that is built for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from rag_operator.api import API_VERSION
+from rag_operator.api.parse import parse_pipeline, parse_tenant
+from rag_operator.api.pipeline import RagPipeline
+from rag_operator.api.tenant import RagTenant
+from rag_operator.build import cache, config, ingest, postgres, query
+from rag_operator.build.common import DatabaseAddress, Manifest, Release
+from rag_runtime.contract.names import CatalogNames, TenantNames
+
+PASSWORD = "s3cret-admin"
+CACHE_PASSWORD = "s3cret/cache:@"
+QUERY_PASSWORD = "s3cret-query"
+INGEST_PASSWORD = "s3cret-ingest"
+API_KEY = "rag_s3cret-api"
+SECRETS = (PASSWORD, CACHE_PASSWORD, QUERY_PASSWORD, INGEST_PASSWORD, API_KEY)
+NAMESPACE = "rag"
+
+RELEASE = Release("0.1.0", "rag-operator/runtime:dev", "pgvector/pgvector:pg17", "redis:8", "IfNotPresent")
+CATALOG = CatalogNames(UUID("5d1c0f6e-58cd-4e7a-9d5c-0b0a5f3f8a11"))
+ADDRESS = DatabaseAddress("db.rag.svc", 5432, "rag", "verify-full", "PEM")
+
+OPENAI = {"secretRef": {"name": "openai"}}
+HOSTED: dict[str, Any] = {
+    "database": {"secretRef": {"name": "support-db-app"}},
+    "cache": {"secretRef": {"name": "redis.shared"}, "exact": {"enabled": False}, "embedding": {"ttl": "500ms"}},
+    "embedding": {"endpoint": OPENAI, "model": "text-embedding-3-small", "dimensions": 1536},
+    "llm": {"models": [{"model": "gpt-4o-mini", "endpoint": {"secretRef": {"name": "openai", "key": "chat"}}}]},
+    "query": {
+        "image": "registry.example/rag-runtime:1",
+        "imagePullSecrets": [{"name": "pull"}],
+        "resources": {"requests": {"memory": "4Gi", "cpu": "0.5"}, "limits": {"cpu": "1500m"}},
+    },
+    "scaling": {"minReplicas": 2, "maxReplicas": 5},
+    "ingestion": {"resources": {"limits": {"memory": "128Mi"}}, "activeDeadline": "1h30m"},
+}
+SOURCES = [
+    {"name": "handbook", "configMapRef": {"name": "acme.handbook"}, "include": ["**/*.md"], "metadata": {"a": "b"}},
+    {"name": "a" * 63, "volume": {"claimRef": {"name": "acme-docs"}, "path": "/docs"}},
+    {"name": "site", "http": {"urls": ["https://acme.example/help"], "depth": 1}},
+]
+
+
+def pipeline(spec: dict[str, Any] | None = None, name: str = "support", **metadata: Any) -> RagPipeline:
+    return parse_pipeline(
+        {
+            "apiVersion": API_VERSION,
+            "kind": "RagPipeline",
+            "metadata": {"name": name, "namespace": NAMESPACE, "uid": f"uid-{name[:20]}"} | metadata,
+            "spec": {"database": {"managed": {}}} if spec is None else spec,
+        }
+    )
+
+
+def tenant(spec: dict[str, Any] | None = None, name: str = "acme", of: str = "support", **metadata: Any) -> RagTenant:
+    return parse_tenant(
+        {
+            "apiVersion": API_VERSION,
+            "kind": "RagTenant",
+            "metadata": {"name": name, "namespace": NAMESPACE, "uid": f"uid-{name[:20]}"} | metadata,
+            "spec": {"pipelineRef": {"name": of}, "sources": SOURCES} | (spec or {}),
+        }
+    )
+
+
+ANNOTATIONS = {
+    "kubectl.kubernetes.io/last-applied-configuration": "{}",
+    "argocd.argoproj.io/tracking-id": "support:rag-operator.dev/RagPipeline:rag/support",
+}
+PIPELINES = {
+    "minimal": pipeline(annotations=ANNOTATIONS),
+    "hosted": pipeline(HOSTED),
+    "one replica": pipeline({"database": {"managed": {}}, "scaling": {"replicas": 1}}),
+    "erased at the end": pipeline(
+        {
+            "database": {"managed": {"storage": "1024Mi", "storageClassName": "fast"}},
+            "deletionPolicy": "Delete",
+            "cache": {"managed": {"memory": "1.3Gi"}},
+        }
+    ),
+    "a long name": pipeline(name="p" * 40),
+}
+TENANTS = {
+    "of all sources": tenant(annotations=ANNOTATIONS),
+    "suspended": tenant({"suspend": True, "schedule": "0 3 * * *"}),
+    "a long name": tenant(name="t" * 63, of="p" * 40),
+}
+
+
+def tenant_names(of: RagTenant) -> TenantNames:
+    return TenantNames(CATALOG, UUID("00000000-0000-4000-8000-000000000001"), of.metadata.name)
+
+
+def pipeline_manifests(of: RagPipeline) -> Iterator[Manifest]:
+    """All that is built for a pipeline."""
+    if of.spec.database.managed:
+        yield postgres.managed_postgres_secret(of, PASSWORD)
+        yield from postgres.managed_postgres(of, RELEASE, "uid/1")
+    if not of.spec.cache.secret_ref:
+        yield cache.managed_redis_secret(of, CACHE_PASSWORD)
+        yield from cache.managed_redis(of, RELEASE, "uid/2")
+    document = config.serve_config(of, CATALOG, ())
+    config_map = query.runtime_config_map(of, document)
+    yield config_map
+    yield query.query_database_secret(of, ADDRESS, {"query-00": ("role", QUERY_PASSWORD)})
+    yield query.query_service(of)
+    replicas = None if of.spec.scaling.min_replicas else of.spec.scaling.replicas or 2
+    inputs = query.QueryInputs(config_map["metadata"]["name"], {"openai": "uid/3"}, replicas)
+    yield query.query_deployment(of, RELEASE, inputs)
+    yield from filter(None, (query.query_hpa(of), query.query_pdb(of)))
+
+
+def tenant_manifests(of: RagPipeline, who: RagTenant) -> Iterator[Manifest]:
+    """All that is built for a tenant."""
+    config_map = ingest.ingest_config_map(who, config.ingest_config(of, who, tenant_names(who), ()))
+    yield config_map
+    yield ingest.ingest_database_secret(who, ADDRESS, "role", INGEST_PASSWORD)
+    yield ingest.api_key_secret(who, API_KEY)
+    inputs = ingest.IngestInputs(config_map["metadata"]["name"])
+    yield ingest.ingest_cron_job(of, who, RELEASE, inputs)
+    yield ingest.ingest_job(of, who, RELEASE, inputs, "2026-01-01T00:00:00Z")
+
+
+def all_manifests() -> dict[str, Manifest]:
+    """Every manifest of every sample, by a name that says where it is from."""
+    found: dict[str, Manifest] = {}
+    for about, one in PIPELINES.items():
+        for manifest in pipeline_manifests(one):
+            found[f"{manifest['kind']} {manifest['metadata']['name']} of the pipeline {about}"] = manifest
+        for who in TENANTS.values():
+            if who.spec.pipeline_ref.name == one.metadata.name:
+                for manifest in tenant_manifests(one, who):
+                    found[f"{manifest['kind']} {manifest['metadata']['name']} of the pipeline {about}"] = manifest
+    return found
+
+
+def pod_template(manifest: Manifest) -> Manifest | None:
+    """The pods that the manifest makes, or None."""
+    spec = manifest.get("spec", {})
+    template = spec.get("jobTemplate", {}).get("spec", {}).get("template") or spec.get("template")
+    return dict(template) if template else None

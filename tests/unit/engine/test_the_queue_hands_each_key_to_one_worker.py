@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from rag_operator.engine.queue import MAX_DELAY, Key, WorkQueue
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+A = Key("tenant", "rag", "a")
+B = Key("tenant", "rag", "b")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def queue(clock: Clock) -> WorkQueue:
+    return WorkQueue(clock, lambda: 1.0)
+
+
+async def test_a_key_added_twice_is_handed_out_once(queue: WorkQueue) -> None:
+    queue.add(A)
+    queue.add(A)
+    assert await queue.get() == A
+    assert queue.depth() == 0
+
+
+async def test_a_key_added_during_its_work_comes_again_afterwards_and_not_before(queue: WorkQueue) -> None:
+    queue.add(A)
+    await queue.get()
+    queue.add(A)
+    assert queue.depth() == 0
+    queue.done(A)
+    assert await queue.get() == A
+
+
+async def test_keys_come_in_the_order_in_which_they_began_to_wait(queue: WorkQueue) -> None:
+    queue.add(B)
+    queue.add(A)
+    queue.add(B)
+    assert [await queue.get(), await queue.get()] == [B, A]
+
+
+async def test_a_delayed_key_waits_for_its_time(queue: WorkQueue, clock: Clock) -> None:
+    queue.add_after(A, 0.05)
+    waiting = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    clock.now += 1
+    assert await asyncio.wait_for(waiting, 1) == A
+
+
+async def test_the_earlier_of_two_delays_wins(queue: WorkQueue, clock: Clock) -> None:
+    queue.add_after(A, 50)
+    queue.add_after(A, 5)
+    queue.add_after(A, 20)
+    clock.now += 6
+    assert await asyncio.wait_for(queue.get(), 1) == A
+    queue.done(A)
+    clock.now += 100
+    queue.add(B)
+    assert await asyncio.wait_for(queue.get(), 1) == B
+    assert queue.depth() == 0
+
+
+def test_back_off_doubles_up_to_its_limit_and_starts_anew_after_success(queue: WorkQueue) -> None:
+    delays = [queue.retry(A) for _ in range(12)]
+    assert delays[:4] == [0.5, 1.0, 2.0, 4.0]
+    assert max(delays) == MAX_DELAY
+    queue.forget(A)
+    assert queue.retry(A) == 0.5
+
+
+def test_the_server_s_retry_after_is_a_lower_bound(queue: WorkQueue) -> None:
+    assert queue.retry(A, 7.0) == 7.0
+
+
+def test_age_is_that_of_the_key_that_waits_longest(queue: WorkQueue, clock: Clock) -> None:
+    queue.add(A)
+    clock.now += 3
+    queue.add(B)
+    assert queue.age() == 3

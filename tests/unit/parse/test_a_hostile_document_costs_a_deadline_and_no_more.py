@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+import zlib
+from collections.abc import AsyncIterator
+
+import psutil
+import pytest
+import pytest_asyncio
+
+from rag_runtime.ingest.parse import ParseError, Sandbox, UnsupportedMedia
+
+DEADLINE = 2.0
+NESTED = b"<div><p>" * 200_000
+
+
+@pytest_asyncio.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with Sandbox(deadline=DEADLINE) as running:
+        yield running
+
+
+async def refusal(sandbox: Sandbox, body: bytes, path: str) -> ParseError:
+    with pytest.raises(ParseError) as caught:
+        await sandbox.parse(body, path, None)
+    assert caught.value.message.startswith(f"{path}: ")
+    return caught.value
+
+
+def workers() -> list[psutil.Process]:
+    return [one for one in psutil.Process().children() if "rag_runtime.ingest.parse.worker" in one.cmdline()]
+
+
+async def test_a_document_comes_back_from_the_worker_as_it_was_parsed(sandbox: Sandbox) -> None:
+    parsed = await sandbox.parse("# Ünï\n\ntext \U0001f600".encode(), "a.md", None)
+    assert (parsed.title, parsed.text) == ("Ünï", "Ünï\n\ntext \U0001f600")
+    assert parsed.sections[0].heading_path == ("Ünï",)
+
+
+async def test_errors_come_back_as_themselves(sandbox: Sandbox) -> None:
+    assert (await refusal(sandbox, b"", "a.pdf")).reason == "Empty"
+    with pytest.raises(UnsupportedMedia):
+        await sandbox.parse(b"", "a.png", None)
+
+
+async def test_one_worker_serves_all_documents(sandbox: Sandbox) -> None:
+    for i in range(5):
+        await sandbox.parse(b"text", f"{i}.txt", None)
+        if i == 0:
+            first = workers()
+    assert len(first) == 1
+    assert workers() == first
+
+
+async def test_a_page_that_takes_for_ever_is_cut_off_and_the_next_document_is_read(sandbox: Sandbox) -> None:
+    begun = time.monotonic()
+    error = await refusal(sandbox, NESTED, "bomb.html")
+    assert error.reason == "TimedOut"
+    assert time.monotonic() - begun < DEADLINE + 3
+    assert (await sandbox.parse(b"<p>well</p>", "good.html", None)).text == "well"
+    assert len(workers()) == 1
+
+
+async def test_a_page_of_too_many_levels_is_too_complex(sandbox: Sandbox) -> None:
+    assert (await refusal(sandbox, b"<b>" * 100_000, "deep.html")).reason == "TooComplex"
+
+
+async def test_a_text_of_more_than_20_mb_is_refused(sandbox: Sandbox) -> None:
+    error = await refusal(sandbox, b"word " * (5 * 2**20), "large.txt")
+    assert error.reason == "TextTooLarge"
+    assert "split the document" in error.message
+
+
+async def test_a_page_that_fills_the_memory_costs_its_worker_only() -> None:
+    async with Sandbox(deadline=60, memory_bytes=300 * 2**20) as small:
+        error = await refusal(small, b"<p>a" * 4_000_000, "wide.html")
+        assert error.reason in {"OutOfMemory", "Crashed"}
+        assert (await small.parse(b"text", "good.txt", None)).text == "text"
+
+
+async def test_a_pdf_whose_stream_unpacks_to_a_gigabyte_is_refused(sandbox: Sandbox) -> None:
+    packed = zlib.compress(b"\0" * 2**20, 9)
+    for _ in range(2):
+        packed = zlib.compress(packed * 32, 9)
+    content = b"<< /Length %d /Filter [/FlateDecode /FlateDecode /FlateDecode] >>\nstream\n" % len(packed)
+    body = (
+        b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog /Pages 2 0 R >>\nendobj\n"
+        b"2 0 obj\n<< /Type /Pages /Kids [3 0 R] /Count 1 >>\nendobj\n"
+        b"3 0 obj\n<< /Type /Page /Parent 2 0 R /MediaBox [0 0 9 9] /Contents 4 0 R >>\nendobj\n"
+        b"4 0 obj\n" + content + packed + b"\nendstream\nendobj\ntrailer\n<< /Root 1 0 R >>\nstartxref\n0\n%%EOF\n"
+    )
+    begun = time.monotonic()
+    await refusal(sandbox, body, "bomb.pdf")
+    assert time.monotonic() - begun < DEADLINE + 3
+
+
+async def test_a_worker_that_dies_costs_one_document(sandbox: Sandbox) -> None:
+    await sandbox.parse(b"text", "a.txt", None)
+    [worker] = workers()
+    hanging = asyncio.create_task(sandbox.parse(NESTED, "b.html", None))
+    await asyncio.sleep(0.2)
+    worker.kill()
+    with pytest.raises(ParseError) as caught:
+        await hanging
+    assert caught.value.reason == "Crashed"
+    assert (await sandbox.parse(b"text", "c.txt", None)).text == "text"
+
+
+async def test_a_caller_that_gives_up_leaves_no_answer_for_the_next(sandbox: Sandbox) -> None:
+    hanging = asyncio.create_task(sandbox.parse(NESTED, "b.html", None))
+    await asyncio.sleep(0.3)
+    hanging.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await hanging
+    assert (await sandbox.parse(b"text", "c.txt", None)).text == "text"
+
+
+async def test_the_worker_sees_no_environment_and_ends_with_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAG_TEST_SECRET", "hunter2")
+    async with Sandbox() as sandbox:
+        await sandbox.parse(b"text", "a.txt", None)
+        [worker] = workers()
+        assert set(worker.environ()) <= {"PYTHONPATH", "PYTHONUTF8"}
+        assert os.getpid() == worker.ppid()
+    assert not worker.is_running()
