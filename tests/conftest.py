@@ -1,3 +1,3 @@
 """Fixtures by topic, as plugins."""
 
-pytest_plugins = ["tests.support.fixtures"]
+pytest_plugins = ["tests.support.fixtures", "tests.cluster.fixtures"]

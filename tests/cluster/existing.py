@@ -19,7 +19,9 @@ class ExistingCluster:
     def up(self) -> None:
         """Check that the cluster answers."""
         if not self.is_up():
-            raise ClusterError(f"the cluster of context {self.name} does not answer: {self._ask('version').stderr.strip()}")
+            raise ClusterError(
+                f"the cluster of context {self.name} does not answer: {self._ask('version').stderr.strip()}"
+            )
         say(f"using the cluster of context {self.name} as it is")
 
     def down(self) -> None:
@@ -56,7 +58,7 @@ class ExistingCluster:
 
     def build_images(self) -> None:
         """The images of such a cluster come from its registry."""
-        say("images are not loaded into a cluster of yours: push rag-operator/operator:dev and the others to its registry")
+        say("no images go to a cluster of yours: push rag-operator/operator:dev and the others to its registry")
 
     def _ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = ["kubectl", "--context", self.name, "--request-timeout=10s", *arguments]

@@ -55,7 +55,11 @@ class Kubernetes:
     def as_service_account(self, namespace: str, name: str, folder: Path) -> Path:
         """A kubeconfig, in the folder, that acts as the service account for an hour."""
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
-        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
+        request = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"expirationSeconds": 3600},
+        }
         token = self.client.create(path, request)["status"]["token"]
         document = kubeconfig.for_token(self.kubeconfig, token, f"{namespace}-{name}")
         return kubeconfig.write(folder / f"{namespace}-{name}.kubeconfig", document)
@@ -102,7 +106,7 @@ def api(testrun: str) -> Iterator[Kubernetes]:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Kubernetes]:
-    """A cluster that runs pods, with the four images. One that was up before stays up; so does any if KEEP_CLUSTER=1."""
+    """A cluster that runs pods, with the four images. One that was up stays up, and any does with KEEP_CLUSTER=1."""
     chosen = backend.choose(os.environ.get("RAG_CLUSTER", "main"))
     users = clusters_root() / "users" / f"pods-{chosen.name}"
     was_up = users / "was-up"

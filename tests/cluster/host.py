@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import re
@@ -216,10 +217,8 @@ def remove_cgroup(name: str) -> None:
 
     def empty() -> bool:
         for pid in pids_in(name):
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         return not pids_in(name)
 
     if not wait_until(empty, 15.0):

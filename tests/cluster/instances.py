@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 
-from tests.cluster import binaries, processes, state
+from tests.cluster import binaries, processes, shared, state
 from tests.cluster.control_plane import ControlPlane, Plan, free_ports
 from tests.cluster.errors import ClusterError
-from tests.cluster.lock import in_turn
 from tests.cluster.paths import cluster_folder, clusters_root
 from tests.cluster.processes import Ledger
-from tests.cluster.shared import living
 
 _TRIES = 3
 
@@ -61,8 +60,4 @@ def remove(folder: Path) -> None:
 def sweep(users: Path) -> None:
     """Remove control planes whose test run was killed; `users` holds one folder per run (see `shared`)."""
     for run in sorted(users.glob("api-*/")):
-        with in_turn(users / f"{run.name}.sweep"):
-            if not living(run):
-                remove(clusters_root() / run.name)
-                shutil.rmtree(run, ignore_errors=True)
-        (users / f"{run.name}.sweep").unlink(missing_ok=True)
+        shared.sweep(run, partial(remove, clusters_root() / run.name))

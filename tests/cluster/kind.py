@@ -78,7 +78,18 @@ class KindCluster:
                 context = Path(folder) / "context"
                 stage(recipe, context)
                 say(f"building {reference}")
-                _run(["docker", "build", "-q", "-t", reference, "--build-arg", f"BASE_IMAGE={recipe.public_base}", str(context)])
+                _run(
+                    [
+                        "docker",
+                        "build",
+                        "-q",
+                        "-t",
+                        reference,
+                        "--build-arg",
+                        f"BASE_IMAGE={recipe.public_base}",
+                        str(context),
+                    ]
+                )
             _run(["kind", "load", "docker-image", "--name", self.kind_name, reference])
 
     def _install_metrics(self) -> None:
@@ -118,7 +129,11 @@ def metrics_objects() -> list[dict[str, Any]]:
     meta = {"name": "metrics-server", "namespace": "kube-system"}
     rules = [
         {"apiGroups": [""], "resources": ["nodes/metrics"], "verbs": ["get"]},
-        {"apiGroups": [""], "resources": ["pods", "nodes", "namespaces", "configmaps"], "verbs": ["get", "list", "watch"]},
+        {
+            "apiGroups": [""],
+            "resources": ["pods", "nodes", "namespaces", "configmaps"],
+            "verbs": ["get", "list", "watch"],
+        },
     ]
     return [
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta},
@@ -174,7 +189,11 @@ def _metrics_deployment() -> dict[str, Any]:
         "args": arguments,
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
     }
-    pod = {"serviceAccountName": "metrics-server", "containers": [container], "volumes": [{"name": "tmp", "emptyDir": {}}]}
+    pod = {
+        "serviceAccountName": "metrics-server",
+        "containers": [container],
+        "volumes": [{"name": "tmp", "emptyDir": {}}],
+    }
     labels = {"app": "metrics-server"}
     return {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from pathlib import Path
 
@@ -60,7 +61,5 @@ def _remove_traces(network: str, folder: Path) -> None:
 
 
 def _remove_if_empty(folder: Path) -> None:
-    try:
+    with contextlib.suppress(OSError):  # not there, or someone else's
         folder.rmdir()
-    except OSError:
-        pass  # not there, or someone else's

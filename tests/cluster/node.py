@@ -50,7 +50,7 @@ class Node:
         """Start containerd and give it the pause image."""
         command = [str(shutil.which("containerd")), "--config", str(self.folder / "containerd.toml")]
         self.plane.start("containerd", command)
-        if not processes.wait_until(lambda: self._runtime_answers(), 20.0):
+        if not processes.wait_until(self._runtime_answers, 20.0):
             raise ClusterError(f"containerd does not answer; its log is in {self.plane.logs}")
         archive = self.folder / "pause.tar"
         oci.write_single_program(archive, PAUSE_IMAGE, Path(program("pause")))
@@ -213,17 +213,19 @@ def scheduler_command(access: Path) -> list[str]:
 
 def corefile(access: Path) -> str:
     """The cluster's names, and no other: a test that reaches for the outside world fails at once."""
-    return f""".:53 {{
+    return f"""{DOMAIN}:53 in-addr.arpa:53 ip6.arpa:53 {{
   bind {host.NODE_ADDRESS}
   errors
   ready {host.NODE_ADDRESS}:{DNS_READY_PORT}
   kubernetes {DOMAIN} in-addr.arpa ip6.arpa {{
     kubeconfig {access} coredns
     pods insecure
-    fallthrough in-addr.arpa ip6.arpa
     ttl 5
   }}
-  template ANY ANY . {{
+}}
+.:53 {{
+  bind {host.NODE_ADDRESS}
+  template ANY ANY {{
     rcode NXDOMAIN
   }}
 }}

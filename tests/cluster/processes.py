@@ -7,6 +7,7 @@ what was started in the instant before a crash could record it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -84,10 +85,8 @@ def marked(mark: str) -> list[Recorded]:
 def signal_to(recorded: Recorded, number: signal.Signals) -> None:
     """Send the signal if this very process still runs."""
     if is_alive(recorded):
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(recorded.pid, number)
-        except ProcessLookupError:
-            pass
 
 
 def wait_until(true: Callable[[], bool], seconds: float, every: float = 0.05) -> bool:

@@ -56,7 +56,7 @@ def is_done_with(volume: dict[str, Any]) -> bool:
     """Whether the volume is ours and its claim is gone."""
     ours = volume["metadata"].get("annotations", {}).get(_PROVISIONED_BY) == NAME
     policy = volume["spec"]["persistentVolumeReclaimPolicy"]
-    return ours and volume.get("status", {}).get("phase") == "Released" and policy == "Delete"
+    return bool(ours and volume.get("status", {}).get("phase") == "Released" and policy == "Delete")
 
 
 def reconcile(api: KubeApi, folder: Path) -> None:

@@ -7,6 +7,8 @@ without a living member, and starts from nothing or removes what is left.
 from __future__ import annotations
 
 import json
+import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -15,15 +17,22 @@ from pathlib import Path
 from tests.cluster.lock import in_turn
 from tests.cluster.processes import Recorded, is_alive, this_process
 
+_DAY_SECONDS = 86_400
+
 
 @contextmanager
 def shared(folder: Path, create: Callable[[], None], remove: Callable[[], None]) -> Iterator[None]:
     """Hold the shared thing while the body runs. `create` and `remove` are never called by two at once."""
     me = this_process("user")
     with in_turn(folder / "lock"):
-        if not living(folder):
-            create()
-        _write(folder, [*living(folder), me])
+        others = living(folder)
+        _write(folder, [*others, me])
+        if not others:
+            try:
+                create()
+            except BaseException:
+                _write(folder, [])
+                raise
     try:
         yield
     finally:
@@ -32,6 +41,15 @@ def shared(folder: Path, create: Callable[[], None], remove: Callable[[], None])
             _write(folder, others)
             if not others:
                 remove()
+
+
+def sweep(folder: Path, remove: Callable[[], None]) -> None:
+    """Remove what the users listed in this folder left when they were killed."""
+    with in_turn(folder / "lock"):
+        if not living(folder):
+            remove()
+    if time.time() - folder.stat().st_mtime > _DAY_SECONDS:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def living(folder: Path) -> list[Recorded]:

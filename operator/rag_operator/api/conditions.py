@@ -56,6 +56,7 @@ class Reason(StrEnum):
     # a person must mend it
     INVALID_SPEC = "InvalidSpec"
     NAME_TAKEN = "NameTaken"
+    REFUSED = "Refused"
     PIPELINE_NOT_FOUND = "PipelineNotFound"
     PIPELINE_NOT_READY = "PipelineNotReady"
     TENANTS_REMAIN = "TenantsRemain"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rag_operator.api.conditions import Condition, ConditionType, Reason, condition
-from rag_operator.decide.checks import GOOD, Check, first_trouble
+from rag_operator.decide.checks import GOOD, RECONCILING, Check, first_trouble
 
 
 class RunState(StrEnum):
@@ -39,7 +39,7 @@ class TenantFacts:
     generation: int
     spec: Check = GOOD
     pipeline: Check = GOOD
-    database: Check = GOOD
+    database: Check = RECONCILING
     sources: Check = GOOD
     index: IndexFacts | None = None
     run: RunState = RunState.MISSING

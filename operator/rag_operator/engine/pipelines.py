@@ -23,9 +23,11 @@ from rag_operator.engine.deletion import PipelineDeletion
 from rag_operator.engine.finalizer import add_finalizer
 from rag_operator.engine.listening import Listeners
 from rag_operator.engine.queue import Key
+from rag_operator.engine.refusals import refusal
 from rag_operator.engine.secrets import Found, found, read_secret
-from rag_operator.kube.apply import apply_child, delete_child, ensure_secret
+from rag_operator.kube.apply import NameTakenError, apply_child, delete_child, ensure_secret
 from rag_operator.kube.client import Object
+from rag_operator.kube.errors import RefusedError
 from rag_operator.kube.kinds import CONFIG_MAP, DEPLOYMENT, HPA, PDB, PIPELINE
 from rag_operator.stores.errors import StoreProblem, StoreTrouble
 from rag_operator.stores.leases import read_leases
@@ -69,7 +71,12 @@ class PipelineReconciler:
         if FINALIZER not in pipeline.metadata.finalizers:
             live = await add_finalizer(self._context.api, PIPELINE, live)
             pipeline = parse_pipeline(live)
-        return await self._bring(key, live, pipeline)
+        try:
+            return await self._bring(key, live, pipeline)
+        except (NameTakenError, RefusedError) as refused:
+            facts = decide.PipelineFacts(_generation(live), spec=refusal(refused))
+            await self._status(live, facts, {})
+            return BACK_OFF
 
     async def _leave(self, key: Key, live: Object | None) -> float | None:
         again = await self._deletion.proceed(key, live) if live else None

@@ -21,12 +21,14 @@ from rag_operator.engine.context import BACK_OFF, Binding, Context
 from rag_operator.engine.deletion import TenantDeletion
 from rag_operator.engine.finalizer import add_finalizer
 from rag_operator.engine.queue import Key
+from rag_operator.engine.refusals import refusal
 from rag_operator.engine.revisions import Revisions
 from rag_operator.engine.runs import Runs
 from rag_operator.engine.secrets import Found, found
 from rag_operator.engine.sources import missing_source
-from rag_operator.kube.apply import apply_child, ensure_secret, sync_secret
+from rag_operator.kube.apply import NameTakenError, apply_child, ensure_secret, sync_secret
 from rag_operator.kube.client import Object
+from rag_operator.kube.errors import RefusedError
 from rag_operator.kube.kinds import CONFIG_MAP, PIPELINE, SECRET, TENANT
 from rag_operator.stores.errors import QueryLoginNeeded, StoreProblem, StoreTrouble
 from rag_operator.stores.tenants import ANNOTATION_ADOPT, TenantRequest, TenantRow, ensure_tenant, read_tenant
@@ -75,7 +77,11 @@ class TenantReconciler:
         if FINALIZER not in tenant.metadata.finalizers:
             live = await add_finalizer(self._context.api, TENANT, live)
             tenant = parse_tenant(live)
-        return await self._bring(key, live, tenant, bound)
+        try:
+            return await self._bring(key, live, tenant, bound)
+        except (NameTakenError, RefusedError) as refused:
+            await self._write(live, replace(facts, spec=refusal(refused)), None)
+            return BACK_OFF
 
     async def _binding(self, key: Key, tenant: RagTenant) -> Binding | Check:
         pipeline = Key("pipeline", key.namespace, tenant.spec.pipeline_ref.name)
@@ -161,6 +167,7 @@ class TenantReconciler:
         await self._drop_old_configs(tenant, document, manifest["metadata"]["name"], run.state)
         facts = replace(
             facts,
+            database=Check(True, Reason.AS_EXPECTED, ""),
             sources=missing or Check(True, Reason.AS_EXPECTED, ""),
             index=index,
             run=run.state,

@@ -54,7 +54,7 @@ def settings() -> kopf.OperatorSettings:
     chosen.networking.connect_timeout = 10
     chosen.watching.server_timeout = 300
     chosen.watching.connect_timeout = 10
-    chosen.scanning.disabled = False
+    chosen.scanning.disabled = True
     chosen.peering.standalone = True
     return chosen
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 
 from psycopg.sql import SQL, Identifier
@@ -39,7 +39,7 @@ class Lost:
 
 async def listen(
     address: DatabaseAddress, catalog: CatalogNames, quiet: float = _QUIET, limits: Limits | None = None
-) -> AsyncIterator[Reconnected | Lost | str]:
+) -> AsyncGenerator[Reconnected | Lost | str, None]:
     """Payloads of the operator's channel (a tenant's id), `Reconnected` at each new connection, `Lost` at each failure.
 
     Never ends by itself; close the iterator to close the connection.

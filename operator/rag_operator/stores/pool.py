@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import select
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -89,6 +90,13 @@ async def connect(address: DatabaseAddress, application: str, limits: Limits) ->
         )
 
 
+def _has_something_to_say(connection: Connection) -> bool:
+    """Whether bytes wait on an unused connection: a server that ended it says so, others are silent."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
 class Pool:
     """Connections of one login to one database."""
 
@@ -145,7 +153,7 @@ class Pool:
     async def _lives(self, connection: Connection, since: float) -> bool:
         if connection.closed:
             return False
-        if self._clock() - since < self._limits.fresh:
+        if self._clock() - since < self._limits.fresh and not _has_something_to_say(connection):
             return True
         try:
             async with asyncio.timeout(self._limits.connect_timeout):

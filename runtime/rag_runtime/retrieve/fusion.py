@@ -7,9 +7,16 @@ from dataclasses import dataclass
 
 RRF_K = 60
 """Cormack, Clarke and Büttcher 2009: reciprocal rank fusion."""
-STRONG_COVERAGE = 0.6
-FLOOR_SHARE = 0.4
-LEXICAL_COVERAGE = 0.5
+STRONG_COVERAGE = 0.5
+"""Share of a question's idf that a passage must hold to be relevant for its words."""
+FLOOR_SHARE = 0.2
+"""Of `min_score`: what the cosine of such a passage must still be.
+
+Measured with the built-in embedder on 611 chunks of 120 manual pages, min_score 0.25. Questions for 40 rare identifiers
+in 4 phrasings: relevant by cosine alone 43-53 %, with this rule 80-98 % (with 0.6 and 0.4 instead: 68-85 %). Of 40
+questions about other things 3 find something, 2 of them by cosine (0.25, 0.28), 1 by its only word ("hello").
+Without a vector 5 of the 40 do.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +37,13 @@ def relevant(hit: Hit, min_score: float) -> bool:
     """Whether a passage has to do with the question.
 
     By meaning: its cosine is at least `min_score`. By words (identifiers, error codes, names that an embedder does not
-    know): it holds STRONG_COVERAGE of the question's idf, and its cosine is at least FLOOR_SHARE of `min_score`.
-    Without a vector (embedder down, lexical mode): LEXICAL_COVERAGE of the question's idf.
+    know): it holds STRONG_COVERAGE of the question's idf, where words that no passage has count as the rarest, and its
+    cosine, if known, is at least FLOOR_SHARE of `min_score`. Without a vector (embedder down, lexical mode) words decide.
     """
-    coverage = hit.coverage or 0.0
+    by_words = (hit.coverage or 0.0) >= STRONG_COVERAGE
     if hit.cosine is None:
-        return coverage >= LEXICAL_COVERAGE
-    return hit.cosine >= min_score or (coverage >= STRONG_COVERAGE and hit.cosine >= FLOOR_SHARE * min_score)
+        return by_words
+    return hit.cosine >= min_score or (by_words and hit.cosine >= FLOOR_SHARE * min_score)
 
 
 def fuse(rankings: Iterable[tuple[float, Sequence[Hit]]]) -> list[Hit]:

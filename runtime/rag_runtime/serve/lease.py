@@ -32,12 +32,14 @@ ANNOUNCED_AT_START = 50
 set up, and no storm when a pod joins thousands of tenants that have answered for long."""
 
 _WRITE = """
-INSERT INTO {c}.reader_lease (pod, applied, pinned, failures, expires_at)
-VALUES (%(pod)s, %(applied)s, %(pinned)s, %(failures)s, clock_timestamp() + %(seconds)s * interval '1 s')
-ON CONFLICT (pod) DO UPDATE SET applied = excluded.applied, pinned = excluded.pinned,
-  failures = excluded.failures, expires_at = excluded.expires_at
+WITH written AS (
+  INSERT INTO {c}.reader_lease (pod, applied, pinned, failures, expires_at)
+  VALUES (%(pod)s, %(applied)s, %(pinned)s, %(failures)s, clock_timestamp() + %(seconds)s * interval '1 s')
+  ON CONFLICT (pod) DO UPDATE SET applied = excluded.applied, pinned = excluded.pinned,
+    failures = excluded.failures, expires_at = excluded.expires_at)
+SELECT pg_notify('{c}_operator', t) FROM unnest(%(promoted)s::text[]) t
 """
-_ANNOUNCE = "SELECT pg_notify(%(channel)s, t) FROM unnest(%(tenants)s::text[]) t"
+"""One statement, so that the operator is told at the moment at which it can read the lease."""
 _DELETE = "DELETE FROM {c}.reader_lease WHERE pod = %(pod)s"
 
 
@@ -109,10 +111,8 @@ class ReaderLease:
         found = await self._prober.probe_all({tenant.id: tenant for tenant in [*again, *promoted.values()]})
         self.failures = {i: message for i, message in found.items() if message is not None}
         sent_at = self._clock()
-        await self._write(number, min(number, pinned))
+        await self._write(number, min(number, pinned), list(promoted))
         self._safe_until = sent_at + LEASE_SECONDS - MARGIN_SECONDS
-        if promoted:
-            await self._announce(list(promoted))
         for tenant_id, tenant in promoted.items():
             if self._promoted.get(tenant_id) is tenant:
                 del self._promoted[tenant_id]
@@ -124,17 +124,17 @@ class ReaderLease:
             self._promoted = {tenant.id: tenant for tenant in newest[:ANNOUNCED_AT_START]}
         return {i: tenant for i, tenant in self._promoted.items() if tenant.pointer.active is not None}
 
-    async def _write(self, applied: int, pinned: int) -> None:
-        failures = json.dumps({str(i): message for i, message in self.failures.items()})
+    async def _write(self, applied: int, pinned: int, promoted: list[UUID]) -> None:
         statement = self._statement(
-            _WRITE, pod=self.pod, applied=applied, pinned=pinned, failures=failures, seconds=LEASE_SECONDS
+            _WRITE,
+            pod=self.pod,
+            applied=applied,
+            pinned=pinned,
+            failures=json.dumps({str(i): message for i, message in self.failures.items()}),
+            seconds=LEASE_SECONDS,
+            promoted=[str(tenant) for tenant in promoted],
         )
         await self._database.as_login(statement, WRITE_SECONDS)
-
-    async def _announce(self, tenants: list[UUID]) -> None:
-        channel = f"{self._database.settings.schema_}_operator"
-        values = {"channel": channel, "tenants": [str(tenant) for tenant in tenants]}
-        await self._database.as_login(Statement(_ANNOUNCE, values), WRITE_SECONDS)
 
     def _statement(self, sql: str, **values: object) -> Statement:
         return Statement(sql.format(c=self._database.settings.schema_), values)

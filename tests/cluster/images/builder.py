@@ -47,7 +47,9 @@ class Builder:
             command += ["--build-arg", f"{name}={value}"]
         with tempfile.TemporaryDirectory(dir=self.root) as folder:
             written = Path(folder) / "id"
-            self._buildah(recipe.name, *command, "--iidfile", str(written), "-f", str(context / "Dockerfile"), str(context))
+            self._buildah(
+                recipe.name, *command, "--iidfile", str(written), "-f", str(context / "Dockerfile"), str(context)
+            )
             image = written.read_text().strip().removeprefix("sha256:")
         return export(self.storage, image, self.blobs).digest
 
@@ -83,4 +85,6 @@ class Builder:
             log.write_text(done.stdout)
             said = [line for line in done.stdout.splitlines() if line.strip() and "level=warning" not in line]
             last = "\n".join(said[-12:])
-            raise ClusterError(f"building the image {name} failed; all of buildah's words are in {log}, the last:\n{last}")
+            raise ClusterError(
+                f"building the image {name} failed; all of buildah's words are in {log}, the last:\n{last}"
+            )

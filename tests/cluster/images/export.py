@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster.errors import ClusterError
+from tests.cluster.lock import in_turn
 
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
@@ -58,21 +59,21 @@ class Blobs:
     def layer(self, storage: Path, layer: str) -> Blob:
         """The blob of a storage layer, written now if it is new."""
         known = self.layers / layer
-        if known.exists():
-            digest, size = known.read_text().split()
-            if self.path(digest).exists():
-                return Blob(digest, int(size))
+        with in_turn(self.layers / f"{layer}.lock"):  # two images share their base
+            if not known.exists() or not self.path(known.read_text()).exists():
+                _write_whole(known, self._archived(storage / "overlay" / layer / "diff").encode())
+        digest = known.read_text()
+        return Blob(digest, self.path(digest).stat().st_size)
+
+    def _archived(self, diff: Path) -> str:
         self.folder.mkdir(parents=True, exist_ok=True)
-        unfinished = self.folder / f"unfinished-{layer}"
+        unfinished = self.folder / f"unfinished-{diff.parent.name}"
         with unfinished.open("w+b") as written:
-            write_layer(storage / "overlay" / layer / "diff", written)
+            write_layer(diff, written)
             written.seek(0)
             digest = "sha256:" + hashlib.file_digest(written, "sha256").hexdigest()
-        size = unfinished.stat().st_size
         unfinished.replace(self.path(digest))
-        self.layers.mkdir(exist_ok=True)
-        _write_whole(known, f"{digest} {size}".encode())
-        return Blob(digest, size)
+        return digest
 
 
 def export(storage: Path, image: str, blobs: Blobs) -> Blob:
@@ -81,7 +82,6 @@ def export(storage: Path, image: str, blobs: Blobs) -> Blob:
     folder = storage / "overlay-images" / image
     config = json.loads((folder / _encoded(f"sha256:{image}")).read_text())
     config["rootfs"]["diff_ids"] = [layer.digest for layer in layers]
-    # One entry of the history for each layer that it lists; empty ones have none.
     manifest = {
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.manifest.v1+json",

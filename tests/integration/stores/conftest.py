@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -28,17 +29,17 @@ async def world(postgres_server: Server, databases: Databases, database: str) ->
 @pytest.fixture
 def crash_after(monkeypatch: pytest.MonkeyPatch) -> Crash:
     """Let the operator's connection break, hard, after so many statements; None: no more."""
-    original = psycopg.AsyncConnection.execute
+    original: Any = psycopg.AsyncConnection.execute
     left: list[int | None] = [None]
 
-    async def execute(self: psycopg.AsyncConnection[object], *args: object, **kwargs: object) -> object:
+    async def execute(self: psycopg.AsyncConnection[Any], *args: Any, **kwargs: Any) -> Any:
         if left[0] is not None:
             if left[0] == 0:
                 left[0] = None
                 self.pgconn.finish()
                 raise CrashError
             left[0] -= 1
-        return await original(self, *args, **kwargs)  # type: ignore[arg-type]
+        return await original(self, *args, **kwargs)
 
     def set_left(statements: int | None) -> None:
         left[0] = statements

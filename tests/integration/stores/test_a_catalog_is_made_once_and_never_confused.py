@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import uuid4
 
 import psycopg
@@ -26,8 +27,6 @@ async def test_the_same_pipeline_gets_the_same_catalog_also_before_its_status_wa
 
 
 async def test_two_operators_at_once_make_one_catalog(databases: Databases, database: str) -> None:
-    import asyncio
-
     async with Databases("two") as others:
         made = await asyncio.gather(
             *(ensure_catalog(each, address_of(database), catalog_request()) for each in (databases, others) * 3)
@@ -152,7 +151,8 @@ async def test_nobody_makes_temporary_tables_and_everybody_connects(world: World
     with world.connect() as admin:
         admin.execute(f"CREATE ROLE anybody_{world.address.dbname}")
         rights = admin.execute(
-            "SELECT has_database_privilege(r, current_database(), 'CONNECT'), has_database_privilege(r, current_database(), 'TEMPORARY')"
+            "SELECT has_database_privilege(r, current_database(), 'CONNECT'),"
+            " has_database_privilege(r, current_database(), 'TEMPORARY')"
             " FROM (VALUES (%s)) v (r)",
             [f"anybody_{world.address.dbname}"],
         ).fetchone()

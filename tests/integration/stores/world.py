@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -108,7 +109,8 @@ class World:
         c = self.catalog.schema
         with self.connect(self.catalog.query_login(0), QUERY_PASSWORD) as pod_session:
             pod_session.execute(
-                f"INSERT INTO {c}.reader_lease (pod, applied, pinned, expires_at) VALUES (%s, %s, %s, now() + %s * interval '1 s')"
+                f"INSERT INTO {c}.reader_lease (pod, applied, pinned, expires_at)"
+                " VALUES (%s, %s, %s, now() + %s * interval '1 s')"
                 " ON CONFLICT (pod) DO UPDATE SET pinned = excluded.pinned, expires_at = excluded.expires_at",
                 [pod, pinned, pinned, seconds],
             )
@@ -158,7 +160,8 @@ class Ingestion:
             last = self.call("SELECT {c}.draw(%s, %s)", len(paths), self.fence)
             return [
                 self.call(
-                    "INSERT INTO {s}.document (source, path, seq, content_hash, extractor, media_type, uri, title, text, acl)"
+                    "INSERT INTO {s}.document"
+                    " (source, path, seq, content_hash, extractor, media_type, uri, title, text, acl)"
                     " VALUES ('docs', %s, %s, 'h', 'e', 'm', 'u', 't', %s, '{{*}}') RETURNING id",
                     path,
                     last - len(paths) + 1 + i,
@@ -222,6 +225,24 @@ class Ingestion:
         return number
 
 
+async def until_blocked(world: World, waiting: int = 1) -> None:
+    """Return when so many sessions of the database wait for a lock."""
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    await until(lambda: world.value(waits) >= waiting)
+
+
+async def until(holds: Callable[[], bool], seconds: float = 10) -> None:
+    """Return when it holds; TimeoutError after `seconds`."""
+    async with asyncio.timeout(seconds):
+        while not holds():  # noqa: ASYNC110  the other side is a server's state, it sends no event
+            await asyncio.sleep(0.01)
+
+
+def next_xid(world: World) -> int:
+    """The transaction id that the next writing transaction of the server gets."""
+    return int(world.value("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"))
+
+
 def read_as(world: World, reader: str, tenant: UUID, query: str) -> list[Row]:
     """A query as the query service sends it: role and settings for this one transaction."""
     with world.connect(world.catalog.query_login(0), QUERY_PASSWORD) as session, session.transaction():
@@ -237,13 +258,14 @@ def snapshot(world: World) -> str:
     c = world.catalog.schema
     parts = [
         world.value(
-            "SELECT jsonb_agg(jsonb_build_array(rolname, rolcanlogin, rolinherit, rolconnlimit, shobj_description(oid, 'pg_authid'))"
-            " ORDER BY rolname) FROM pg_roles WHERE rolname ~ ('^' || %s)",
+            "SELECT jsonb_agg(jsonb_build_array(rolname, rolcanlogin, rolinherit, rolconnlimit,"
+            " shobj_description(oid, 'pg_authid')) ORDER BY rolname) FROM pg_roles WHERE rolname ~ ('^' || %s)",
             c,
         ),
         world.value(
-            "SELECT jsonb_agg(jsonb_build_array(n.nspname, n.nspacl::text, r.relname, r.relkind, r.relacl::text) ORDER BY n.nspname, r.relname)"
-            " FROM pg_namespace n LEFT JOIN pg_class r ON r.relnamespace = n.oid WHERE pg_get_userbyid(n.nspowner) = %s",
+            "SELECT jsonb_agg(jsonb_build_array(n.nspname, n.nspacl::text, r.relname, r.relkind, r.relacl::text)"
+            " ORDER BY n.nspname, r.relname) FROM pg_namespace n LEFT JOIN pg_class r ON r.relnamespace = n.oid"
+            " WHERE pg_get_userbyid(n.nspowner) = %s",
             world.catalog.owner,
         ),
         world.value(

@@ -9,7 +9,7 @@ from rag_operator.decide.checks import GOOD, Check
 QUERY = pipeline.QueryFacts(desired=2, ready=2, updated=2, total=2, observed=True, live_leases=2)
 PIPELINE = pipeline.PipelineFacts(generation=3, database=GOOD, cache=GOOD, query=QUERY)
 INDEX = tenant.IndexFacts(active=1, active_current=True, candidate=1, promotion=4, live_leases=2, behind=0)
-TENANT = tenant.TenantFacts(generation=2, index=INDEX, run=tenant.RunState.DONE)
+TENANT = tenant.TenantFacts(generation=2, database=GOOD, index=INDEX, run=tenant.RunState.DONE)
 DOWN = Check(False, Reason.DATABASE_UNREACHABLE, "database db:5432/rag can't be reached; it is tried again")
 
 

@@ -80,7 +80,7 @@ def test_plain_text_is_one_section_with_uniform_line_ends() -> None:
 )
 def test_sections_lie_end_to_end_and_cover_the_text(body: bytes, path: str) -> None:
     parsed = parse(body, path, None)
-    assert [s.start for s in parsed.sections] == [0] + [s.end for s in parsed.sections][:-1]
+    assert [s.start for s in parsed.sections] == [0, *(s.end for s in parsed.sections[:-1])]
     assert parsed.sections[-1].end == len(parsed.text)
 
 

@@ -52,4 +52,6 @@ initialise() {
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
   initialise
 fi
+# fsGroup opens the folder to the group at every mount, which Postgres refuses.
+chmod 0700 "$PGDATA"
 exec postgres -D "$PGDATA" -c unix_socket_directories="$sockets" "$@"

@@ -1,0 +1,114 @@
+{{- define "rag-operator.name" -}}
+{{- if contains "rag-operator" .Release.Name -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-rag-operator" .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+{{- end }}
+
+{{- define "rag-operator.serviceAccount" -}}
+{{- .Values.serviceAccount.name | default (include "rag-operator.name" .) -}}
+{{- end }}
+
+{{- define "rag-operator.selector" -}}
+app.kubernetes.io/name: rag-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: operator
+{{- end }}
+
+{{- define "rag-operator.labels" -}}
+{{ include "rag-operator.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- /* An image's reference, of a list: the root, the image. */ -}}
+{{- define "rag-operator.image" -}}
+{{- $root := index . 0 -}}
+{{- $image := index . 1 -}}
+{{- with $root.Values.images.registry }}{{ . }}/{{ end -}}
+{{- $image.repository -}}
+{{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag | default $root.Chart.AppVersion }}{{ end -}}
+{{- end }}
+
+{{- /* What the operator may do in each namespace that it watches. */ -}}
+{{- define "rag-operator.rules" -}}
+# Its own kinds. spec is the users': patch is for the finalizer.
+- apiGroups: [rag-operator.dev]
+  resources: [ragpipelines, ragtenants]
+  verbs: [get, list, watch, patch]
+- apiGroups: [rag-operator.dev]
+  resources: [ragpipelines/status, ragtenants/status]
+  verbs: [patch]
+# Children block their owner's deletion, which some clusters (OwnerReferencesPermissionEnforcement) ask this for.
+- apiGroups: [rag-operator.dev]
+  resources: [ragpipelines/finalizers, ragtenants/finalizers]
+  verbs: [update]
+# By name only: neither list nor watch. Deleting is the garbage collector's.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, create, patch]
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, list, create, patch, delete]
+- apiGroups: [""]
+  resources: [services, persistentvolumeclaims]
+  verbs: [get, create, patch]
+- apiGroups: [apps]
+  resources: [deployments, statefulsets]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [batch]
+  resources: [cronjobs]
+  verbs: [get, create, patch, delete]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, delete]
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [get, create, patch, delete]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, create, patch, delete]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create]
+# Whether a namespace is being deleted: then nothing may wait for what is in it.
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [get]
+{{- end }}
+
+{{- define "rag-operator.environment" -}}
+- name: POD_NAME
+  valueFrom: {fieldRef: {fieldPath: metadata.name}}
+- name: RAG_OPERATOR_NAMESPACE
+  value: {{ .Release.Namespace }}
+- name: RAG_OPERATOR_LEASE_NAME
+  value: {{ include "rag-operator.name" . }}
+- name: RAG_OPERATOR_WATCH_NAMESPACES
+  value: {{ join "," .Values.watchNamespaces | quote }}
+- name: RAG_OPERATOR_RUNTIME_IMAGE
+  value: {{ include "rag-operator.image" (list . .Values.images.runtime) }}
+- name: RAG_OPERATOR_POSTGRES_IMAGE
+  value: {{ include "rag-operator.image" (list . .Values.images.postgres) }}
+- name: RAG_OPERATOR_REDIS_IMAGE
+  value: {{ include "rag-operator.image" (list . .Values.images.redis) }}
+- name: RAG_OPERATOR_IMAGE_PULL_POLICY
+  value: {{ .Values.images.pullPolicy }}
+- name: RAG_OPERATOR_LOG_LEVEL
+  value: {{ .Values.logLevel }}
+{{- end }}
+
+{{- define "rag-operator.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "rag-operator.containerSecurity" -}}
+allowPrivilegeEscalation: false
+capabilities: {drop: [ALL]}
+readOnlyRootFilesystem: true
+{{- end }}

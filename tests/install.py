@@ -1,0 +1,67 @@
+"""Installing the chart with the local images, as `make demo` and the end-to-end tests do."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.cluster import backend, binaries
+
+ROOT = Path(__file__).parent.parent
+SYSTEM = "rag-system"
+IMAGES = {"operator": "rag-operator/operator", "runtime": "rag-operator/runtime", "postgres": "rag-operator/postgres"}
+IMAGES |= {"redis": "rag-operator/redis"}
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """kubectl and Helm against one cluster."""
+
+    kubeconfig: Path
+    kubectl_program: str
+
+    def kubectl(self, *arguments: str, given: str | None = None, deadline: float = 120) -> str:
+        """kubectl's output; RuntimeError with its words when it fails."""
+        return self._run([self.kubectl_program, *arguments], given, deadline)
+
+    def helm(self, *arguments: str, deadline: float = 300) -> str:
+        """Helm's output; RuntimeError with its words when it fails."""
+        return self._run([binaries.program("helm"), *arguments], None, deadline)
+
+    def get(self, kind: str, name: str, namespace: str) -> dict[str, Any]:
+        """An object; empty when it is not there."""
+        text = self.kubectl("get", kind, name, "-n", namespace, "--ignore-not-found", "-o", "json")
+        found: dict[str, Any] = json.loads(text) if text.strip() else {}
+        return found
+
+    def environment(self) -> dict[str, str]:
+        """The environment of programs that talk to this cluster."""
+        return os.environ | {"KUBECONFIG": str(self.kubeconfig)}
+
+    def _run(self, command: list[str], given: str | None, deadline: float) -> str:
+        done = subprocess.run(
+            command, input=given, capture_output=True, text=True, check=False, timeout=deadline, env=self.environment()
+        )
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command[:4])} …: {done.stderr.strip()}")
+        return done.stdout
+
+
+def tools(name: str = "main") -> Tools:
+    """For the cluster of `make cluster-up`, a kind cluster, or the one that CONTEXT names."""
+    cluster = backend.choose(name)
+    return Tools(cluster.kubeconfig(), cluster.kubectl())
+
+
+def install(using: Tools, *settings: str, namespace: str = SYSTEM, release: str = "rag-operator") -> None:
+    """`helm upgrade --install` with the local images, and wait until the operator is available."""
+    chosen = [f"images.{key}.{part}" for key, name in IMAGES.items() for part in (f"repository={name}", "tag=dev")]
+    values = [word for setting in (*chosen, *settings) for word in ("--set", setting)]
+    using.helm(
+        "upgrade", "--install", release, str(ROOT / "charts" / "rag-operator"), "--namespace", namespace,
+        "--create-namespace", "--wait", "--timeout", "180s", *values,
+    )  # fmt: skip

@@ -1,0 +1,88 @@
+"""DATA §3, index version: it moves in the transaction that changes visible rows, and in no other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rag_runtime.models.errors import ModelRejected
+from tests.integration.ingest.harness import Desk, other
+
+
+async def test_a_build_that_nothing_serves_from_leaves_it_alone(desk: Desk) -> None:
+    before = desk.version()
+    desk.write(one="words")
+    await desk.run()
+    assert desk.version() == before
+    desk.promote()
+    promoted = desk.version()
+    assert promoted != before
+    desk.configure(shape=other())
+    await desk.run()
+    assert len(desk.chunks(2)) == 1
+    assert desk.version() == promoted
+
+
+async def test_a_run_over_unchanged_input_leaves_it_alone(desk: Desk) -> None:
+    desk.write(one="words")
+    await desk.run()
+    desk.promote()
+    before = desk.version()
+    (desk.folder / "one.md").touch()  # another validator, the same bytes
+    assert (await desk.run())["unchanged"] == 1
+    assert desk.version() == before
+
+
+async def test_each_visible_change_moves_counter_and_token(desk: Desk) -> None:
+    desk.write(one="words", two="more words")
+    await desk.run()
+    desk.promote()
+    seen = [desk.version()]
+
+    async def moved() -> bool:
+        await desk.run()
+        seen.append(desk.version())
+        return seen[-1][0] > seen[-2][0] and seen[-1][1] != seen[-2][1]
+
+    desk.write(three="added")
+    assert await moved()
+    desk.write(three="changed in length")
+    assert await moved()
+    desk.configure_source(acl=["staff"])
+    assert await moved()
+    desk.configure_source(metadata={"team": "support"})
+    assert await moved()
+    desk.remove("two")
+    assert await moved()
+    desk.configure(sources=[])
+    assert await moved()
+    assert desk.chunks() == []
+    assert not await moved()
+
+
+async def test_an_acl_change_of_documents_that_the_serving_revision_lacks_leaves_it_alone(desk: Desk) -> None:
+    desk.write(one="words")
+    await desk.run()
+    desk.promote()
+    desk.rows("DELETE FROM {s}.chunk_r1")
+    before = desk.version()
+    desk.configure_source(acl=["staff"])
+    await desk.run()
+    assert desk.one("SELECT acl FROM {s}.document") == ["staff"]
+    assert desk.version() == before
+
+
+async def test_a_document_that_is_refused_leaves_it_alone(desk: Desk) -> None:
+    desk.write(one="words")
+    await desk.run()
+    desk.promote()
+    before = desk.version()
+
+    async def refuse(texts: Sequence[str]) -> None:
+        if any("unspeakable" in text for text in texts):
+            raise ModelRejected("the endpoint refuses this text")
+
+    desk.embedder.before = refuse
+    desk.write(one="unspeakable")
+    assert (await desk.run())["failed"] == 1
+    assert [chunk[2] for chunk in desk.chunks()] == ["words"]
+    assert desk.version() == before

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.fixtures import Kubernetes
+from tests.support.operator import World, world
+
+CRDS = Path(__file__).parents[3] / "crds"
+
+
+@pytest.fixture(scope="session")
+def crds(api: Kubernetes) -> None:
+    """Our kinds on the API server."""
+    api.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRDS))
+    api.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
+
+
+@pytest.fixture
+def here(api: Kubernetes, crds: None, tmp_path: Path) -> Iterator[World]:
+    """A namespace of this test's own, without an operator yet."""
+    with world(api, tmp_path) as made:
+        yield made

@@ -1,0 +1,68 @@
+"""A8: replicas with one leader; killed at any moment, the next one ends with the same state."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import psycopg
+import pytest
+
+from tests.support.operator import HANDBOOK, World, eventually, pipeline, tenant
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.mark.parametrize("after", [0.6, 1.2, 1.8, 2.5])
+def test_killed_in_the_middle_the_next_one_ends_with_one_catalog_and_one_schema(
+    here: World, database: str, after: float
+) -> None:
+    here.apply(pipeline(), tenant(), HANDBOOK, here.database_secret(database))
+    first = here.operator()
+    time.sleep(after)
+    first.stop(signal.SIGKILL)
+    here.operator()
+    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected", 60)
+    here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected", 60)
+    with psycopg.connect(database) as admin:
+        schemas = admin.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'rag\\_%'").fetchall()
+    assert len(schemas) == 2
+    eventually(lambda: len(here.kubectl("get", "jobs", "-o", "name").split()) == 1, "one first ingestion")
+
+
+def test_of_two_replicas_one_leads_and_the_other_takes_over(here: World, database: str) -> None:
+    here.operator()
+    here.apply(pipeline(), tenant("a", suspend=True), HANDBOOK, here.database_secret(database))
+    here.wait_condition("ragtenant", "a", "Ready", "Suspended")
+    second = here.operator()
+    time.sleep(2)
+    assert "leading" not in second.log.read_text()
+    here.replicas[0].stop(signal.SIGKILL)
+    here.apply(tenant("b", suspend=True))
+    here.wait_condition("ragtenant", "b", "Ready", "Suspended", 60)
+    assert "leading" in second.log.read_text()
+
+
+def test_both_replicas_killed_and_started_again_need_no_event_of_the_past(here: World, database: str) -> None:
+    here.operator()
+    here.operator()
+    here.apply(pipeline(), here.database_secret(database))
+    here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected")
+    for replica in here.replicas:
+        replica.stop(signal.SIGKILL)
+    here.apply(tenant(), HANDBOOK)
+    here.kubectl("delete", "service", "support")
+    for replica in here.replicas:
+        replica.start()
+    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected", 60)
+    eventually(lambda: here.get("service", "support"), "what was deleted meanwhile comes back")
+
+
+def test_a_graceful_stop_hands_over_within_seconds(here: World, database: str) -> None:
+    first = here.operator()
+    here.apply(pipeline(), here.database_secret(database))
+    here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected")
+    second = here.operator()
+    time.sleep(2)
+    first.stop()
+    eventually(lambda: "leading" in second.log.read_text(), "the second leads", 8)

@@ -1,0 +1,120 @@
+"""A5: what only the cluster can tell becomes a condition with the mend, and heals by itself when mended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from tests.support import postgres
+from tests.support.operator import HANDBOOK, World, eventually, pipeline, tenant
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def own_server() -> Iterator[postgres.Server]:
+    """A Postgres that this test may stop."""
+    with postgres.running() as server:
+        yield server
+
+
+def test_a_secret_that_comes_later(here: World, database: str) -> None:
+    here.operator()
+    here.apply(pipeline(), tenant(), HANDBOOK)
+    said = here.wait_condition("ragpipeline", "support", "Ready", "SecretNotFound")
+    assert "spec.database.secretRef" in said["message"]
+    assert f"{here.namespace}/db" in said["message"]
+    assert here.wait_condition("ragtenant", "acme", "Ready", "PipelineNotReady")
+    here.apply(here.database_secret(database))
+    here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected", 70)
+    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected", 70)
+
+
+def test_a_secret_without_the_key_names_the_key(here: World, database: str) -> None:
+    here.operator()
+    secret = here.database_secret(database)
+    del secret["stringData"]["password"]
+    here.apply(pipeline(), secret)
+    said = here.wait_condition("ragpipeline", "support", "Ready", "SecretInvalid")
+    assert "password" in said["message"]
+    here.apply(here.database_secret(database))
+    here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected", 70)
+
+
+def test_a_database_that_goes_away_and_comes_back(here: World, own_server: postgres.Server) -> None:
+    here.operator(resync_seconds="3")
+    here.apply(pipeline(), tenant(), HANDBOOK, here.database_secret(own_server.dsn()))
+    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected")
+    own_server.stop()
+    said = here.wait_condition("ragpipeline", "support", "DatabaseReady", "DatabaseUnreachable", 60)
+    assert f"127.0.0.1:{own_server.port}/rag" in said["message"]
+    own_server.start()
+    here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected", 90)
+    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected", 90)
+
+
+def test_a_login_without_createrole_is_told_the_statement(here: World, postgres_server: postgres.Server) -> None:
+    here.operator()
+    name = f"weak_{here.namespace[-6:].replace('-', '_')}"
+    with psycopg.connect(postgres_server.dsn(postgres.SUPERUSER, "postgres"), autocommit=True) as admin:
+        admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{postgres.PASSWORD}'")
+        admin.execute(f"CREATE DATABASE {name} OWNER {name}")
+    with psycopg.connect(postgres_server.dsn(postgres.SUPERUSER, name), autocommit=True) as admin:
+        admin.execute("CREATE EXTENSION vector")
+    here.apply(pipeline(), here.database_secret(postgres_server.dsn(name, name)))
+    said = here.wait_condition("ragpipeline", "support", "DatabaseReady", "MissingPrivilege")
+    assert f"ALTER ROLE {name}" in said["message"].replace('"', "")
+    with psycopg.connect(postgres_server.dsn(postgres.SUPERUSER, "postgres"), autocommit=True) as admin:
+        admin.execute(f"ALTER ROLE {name} CREATEROLE")
+    here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected", 70)
+
+
+def test_a_source_that_is_missing_is_named_and_the_ingestion_waits_for_it(here: World, database: str) -> None:
+    here.operator()
+    here.apply(pipeline(), tenant(), here.database_secret(database))
+    said = here.wait_condition("ragtenant", "acme", "Ready", "SourceNotFound")
+    assert "ConfigMap" in said["message"] and "handbook" in said["message"]
+    assert not here.kubectl("get", "jobs", "-o", "name")
+    here.apply(HANDBOOK)
+    eventually(lambda: here.kubectl("get", "jobs", "-o", "name"), "the first ingestion")
+
+
+def test_a_tenant_of_a_pipeline_in_another_namespace_is_told_where_it_is(here: World, database: str) -> None:
+    here.operator()
+    here.apply(tenant(pipeline="nowhere"))
+    said = here.wait_condition("ragtenant", "acme", "Ready", "PipelineNotFound")
+    assert f"{here.namespace}/nowhere" in said["message"]
+
+
+def test_a_name_that_another_object_has_is_left_alone_and_named(here: World, database: str) -> None:
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "support"},
+        "spec": {"ports": [{"port": 1234}]},
+    }
+    here.apply(service)
+    here.operator()
+    here.apply(pipeline(), here.database_secret(database))
+    said = here.wait_condition("ragpipeline", "support", "Ready", "NameTaken")
+    assert "Service" in said["message"] and "support" in said["message"]
+    assert (here.get("service", "support") or {})["spec"]["ports"][0]["port"] == 1234
+    here.kubectl("delete", "service", "support")
+    eventually(lambda: here.get("deployment", "support-query"), "heals", 70)
+
+
+def test_a_paused_pipeline_says_so_and_is_left_alone(here: World, database: str) -> None:
+    here.operator()
+    here.apply(pipeline(), here.database_secret(database))
+    eventually(lambda: here.get("service", "support"), "the Service")
+    here.apply(pipeline(paused=True))
+    here.wait_condition("ragpipeline", "support", "Paused", "Paused")
+    here.kubectl("delete", "service", "support")
+    here.apply(pipeline(paused=True, scaling={"replicas": 5}))
+    here.wait_condition("ragpipeline", "support", "Paused", "Paused")
+    assert not here.get("service", "support")
+    here.apply(pipeline(scaling={"replicas": 5}))
+    eventually(lambda: here.get("service", "support"), "the Service comes back")
+    here.wait_condition("ragpipeline", "support", "Paused", "NotPaused")

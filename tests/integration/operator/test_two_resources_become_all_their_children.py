@@ -1,0 +1,116 @@
+"""A2, A3, A4, A6: what `kubectl apply` of a pipeline and a tenant makes, in either order, and that it stays so."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.support.operator import HANDBOOK, World, eventually, pipeline, tenant
+
+pytestmark = pytest.mark.integration
+CHILDREN = [
+    ("service", "support"),
+    ("deployment", "support-query"),
+    ("poddisruptionbudget", "support-query"),
+    ("secret", "support-query-db"),
+    ("deployment", "support-cache"),
+    ("service", "support-cache"),
+    ("secret", "support-cache"),
+    ("cronjob", "acme-ingest"),
+    ("secret", "acme-api-key"),
+    ("secret", "acme-ingest-db"),
+]
+
+
+def _children(here: World) -> list[dict[str, Any]]:
+    return [live for kind, name in CHILDREN if (live := here.get(kind, name))]
+
+
+@pytest.mark.parametrize("order", ["pipeline first", "tenant first"])
+def test_every_child_is_made_owned_and_labelled_in_either_order(here: World, database: str, order: str) -> None:
+    here.operator()
+    first, second = (pipeline(), tenant()) if order == "pipeline first" else (tenant(), pipeline())
+    here.apply(first)
+    here.apply(second, HANDBOOK, here.database_secret(database))
+    children = eventually(lambda: len(c := _children(here)) == len(CHILDREN) and c, "all children")
+    assert isinstance(children, list)
+    for child in children:
+        owners = [(o["kind"], o["controller"]) for o in child["metadata"]["ownerReferences"]]
+        assert owners in ([("RagPipeline", True)], [("RagTenant", True)])
+        assert child["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "rag-operator"
+    here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected")
+    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected")
+
+
+def test_the_first_ingestion_starts_at_once_and_once(here: World, database: str) -> None:
+    here.operator()
+    here.apply(pipeline(), tenant(), HANDBOOK, here.database_secret(database))
+    here.wait_condition("ragtenant", "acme", "IngestSucceeded", "Ingesting")
+    jobs = here.kubectl("get", "jobs", "-o", "name").split()
+    assert len(jobs) == 1
+
+
+def test_a_tenant_gets_a_schema_and_roles_that_can_use_only_it(here: World, database: str) -> None:
+    here.operator()
+    here.apply(pipeline(), HANDBOOK, tenant("a"), tenant("b"), here.database_secret(database))
+    for name in ("a", "b"):
+        here.wait_condition("ragtenant", name, "DatabaseReady", "AsExpected")
+    schema_of_b = (here.get("ragtenant", "b") or {})["status"]["schema"]
+    secret = here.get("secret", "a-ingest-db") or {}
+    login = {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
+    dsn = (
+        f"host={login['host']} port={login['port']} dbname={login['dbname']} "
+        f"user={login['ingest.username']} password={login['ingest.password']}"
+    )
+    with psycopg.connect(dsn, autocommit=True) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute(f"SELECT * FROM {schema_of_b}.document")
+
+
+def test_drift_of_any_child_is_corrected(here: World, database: str) -> None:
+    here.operator(resync_seconds="3")
+    here.apply(pipeline(), tenant(), HANDBOOK, here.database_secret(database))
+    eventually(lambda: len(_children(here)) == len(CHILDREN), "all children")
+    here.kubectl("delete", "service", "support")
+    here.kubectl("patch", "cronjob", "acme-ingest", "--type=merge", "-p", '{"spec":{"schedule":"1 2 3 4 5"}}')
+    here.kubectl("patch", "deployment", "support-query", "--type=merge", "-p", '{"spec":{"replicas":7}}')
+    here.kubectl("annotate", "service", "support-cache", "someone.example/note=kept")
+    eventually(lambda: here.get("service", "support"), "the Service comes back")
+    eventually(lambda: (here.get("cronjob", "acme-ingest") or {})["spec"]["schedule"] != "1 2 3 4 5", "the schedule")
+    eventually(lambda: (here.get("deployment", "support-query") or {})["spec"]["replicas"] == 2, "the replicas")
+    annotations = (here.get("service", "support-cache") or {})["metadata"]["annotations"]
+    assert annotations["someone.example/note"] == "kept"
+
+
+def test_an_autoscaler_owns_the_replicas_and_giving_it_up_sets_them_again(here: World, database: str) -> None:
+    here.operator()
+    here.apply(pipeline(scaling={"minReplicas": 2, "maxReplicas": 5}), here.database_secret(database))
+    eventually(lambda: here.get("horizontalpodautoscaler", "support-query"), "the autoscaler")
+    here.kubectl("scale", "deployment", "support-query", "--replicas=4")
+    managers = (here.get("deployment", "support-query") or {})["spec"]["replicas"]
+    assert managers == 4
+    here.apply(pipeline(scaling={"replicas": 3}))
+    eventually(lambda: not here.get("horizontalpodautoscaler", "support-query"), "the autoscaler is gone")
+    eventually(lambda: (here.get("deployment", "support-query") or {})["spec"]["replicas"] == 3, "three replicas")
+
+
+def test_no_secret_value_stands_in_logs_events_status_or_config_maps(here: World, database: str) -> None:
+    here.operator(log_level="debug")
+    here.apply(pipeline(), tenant(), HANDBOOK, here.database_secret(database))
+    eventually(lambda: len(_children(here)) == len(CHILDREN), "all children")
+    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected")
+    values: set[str] = set()
+    for name in ("db", "support-query-db", "support-cache", "acme-api-key", "acme-ingest-db"):
+        data = (here.get("secret", name) or {})["data"]
+        values |= {
+            base64.b64decode(value).decode()
+            for key, value in data.items()
+            if "password" in key or "key" in key or "url" in key
+        }
+    assert len(values) >= 4
+    shown = here.logs() + here.kubectl(
+        "get", "events,configmaps,deployments,cronjobs,jobs,services,ragpipelines,ragtenants", "-o", "yaml"
+    )
+    assert not [value for value in values if value in shown]

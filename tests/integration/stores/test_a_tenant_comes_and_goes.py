@@ -1,0 +1,268 @@
+"""A tenant's life in the catalog: taken in, changed, closed, kept, adopted, erased (DATA §7)."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from rag_operator.api.conditions import Reason
+from rag_operator.stores import tenants
+from rag_operator.stores.errors import QueryLoginNeeded, StoreProblem, StoreTrouble
+from rag_operator.stores.promotion import promote
+from rag_operator.stores.roles import ensure_query_login
+from rag_operator.stores.tenants import (
+    TenantRequest,
+    TenantRow,
+    deactivate,
+    ensure_tenant,
+    erase,
+    prove_erased,
+    read_tenant,
+    read_tenants,
+    retain,
+)
+from tests.integration.stores.world import INGEST_PASSWORD, Ingestion, World, next_xid, request_for, snapshot
+
+
+async def ensure(world: World, request: TenantRequest) -> TenantRow:
+    """In a transaction of its own."""
+    async with world.tx() as tx:
+        return await ensure_tenant(tx, request)
+
+
+async def test_a_new_tenant_is_open_and_empty(world: World) -> None:
+    row = await world.add("acme")
+    assert (row.state, row.open, row.active, row.shard, row.uid) == ("Active", True, None, 0, "uid-of-acme")
+    assert row.api_keys == ("hash-of-acme",)
+    assert row.config == {"topK": 6}
+    async with world.tx() as tx:
+        assert await read_tenants(tx) == [row]
+        assert await read_tenant(tx, "rag", "acme") == row
+        assert await read_tenant(tx, "rag", "nobody") is None
+
+
+async def test_a_second_identical_call_writes_nothing_and_tells_nobody(world: World) -> None:
+    request = request_for("acme")
+    first = await ensure(world, request)
+    async with world.tx() as tx:
+        await ensure_query_login(tx, 0, "whatever", "1")
+    before = snapshot(world)
+    for _ in range(5):
+        xid = next_xid(world)
+        assert await ensure(world, request) == first
+        async with world.tx() as tx:
+            await ensure_query_login(tx, 0, "whatever", "1")
+            await read_tenants(tx)
+        if next_xid(world) == xid:
+            break
+    else:
+        raise AssertionError("a transaction id was assigned each time: something is written or locked")
+    assert snapshot(world) == before
+
+
+async def test_a_change_is_stored_and_query_pods_are_told_once(world: World) -> None:
+    row = await world.add("acme")
+    with world.connect() as pod:
+        pod.execute(f"LISTEN {world.catalog.query_channel}")
+        changed = await ensure(world, request_for("acme", api_key_hashes=("new", "old"), config={"topK": 9}))
+        heard = [note.payload for note in pod.notifies(timeout=2, stop_after=1)]
+        heard += [note.payload for note in pod.notifies(timeout=0.2)]
+    assert heard == [f"{row.id} catalog"]
+    assert (changed.api_keys, changed.config) == (("new", "old"), {"topK": 9})
+    assert changed.changed_at > row.changed_at
+
+
+async def test_a_new_credential_replaces_the_old_one(world: World) -> None:
+    row = await world.add("acme")
+    await ensure(world, request_for("acme", password="a-new-password", credential_version="2"))
+    world.connect(row.ingestion, "a-new-password").close()
+    with pytest.raises(psycopg.OperationalError, match="authentication failed"):
+        world.connect(row.ingestion, INGEST_PASSWORD)
+
+
+async def test_a_full_query_login_asks_for_the_next_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tenants, "READERS_PER_LOGIN", 2)
+    for name in ("a", "b"):
+        assert (await world.add(name)).shard == 0
+    with pytest.raises(QueryLoginNeeded) as needed:
+        await world.add("c")
+    assert needed.value.shard == 1
+    async with world.tx() as tx:
+        await ensure_query_login(tx, 1, "password-of-login-1", "1")
+    assert (await world.add("c")).shard == 1
+
+
+async def test_a_closed_tenant_answers_nobody_and_takes_no_writes(world: World) -> None:
+    row = await world.add("acme")
+    with Ingestion(world, row) as job:
+        job.sync("a")
+        with world.connect() as pod:
+            pod.execute(f"LISTEN {world.catalog.query_channel}")
+            async with world.tx() as tx:
+                closed = await deactivate(tx, "rag", "acme")
+            assert [note.payload for note in pod.notifies(timeout=2, stop_after=1)] == [f"{row.id} catalog"]
+        assert closed is not None
+        assert (closed.state, closed.open, closed.api_keys) == ("Deactivated", False, ())
+        with pytest.raises(psycopg.DatabaseError) as refused:
+            job.sync("b")
+        assert refused.value.diag.sqlstate == "RG002"
+    with pytest.raises(psycopg.OperationalError, match="not permitted to log in"):
+        world.connect(row.ingestion, INGEST_PASSWORD)
+    xid = next_xid(world)
+    async with world.tx() as tx:
+        assert await deactivate(tx, "rag", "acme") == closed
+        assert await deactivate(tx, "rag", "nobody") is None
+    assert next_xid(world) == xid
+
+
+async def test_kept_data_is_adopted_only_when_told(world: World) -> None:
+    row = await world.add("acme")
+    with Ingestion(world, row) as job:
+        job.sync("a")
+    async with world.tx() as tx:
+        await deactivate(tx, "rag", "acme")
+    async with world.tx() as tx:
+        kept = await retain(tx, "rag", "acme")
+    assert kept is not None
+    assert kept.state == "Retained"
+    again = request_for("acme", uid="uid-of-the-next", credential_version="2", password="the-next-password")
+    with pytest.raises(StoreProblem) as refused:
+        await ensure(world, again)
+    assert refused.value.reason is Reason.RETAINED_DATA
+    assert f"rag-operator.dev/adopt-retained: {row.id}" in str(refused.value)
+    assert f"rag-operator.dev/erase-retained: {row.id}" in str(refused.value)
+    with pytest.raises(StoreProblem):
+        await ensure(world, request_for("acme", uid="uid-of-the-next", adopt=uuid4()))
+    adopting = request_for(
+        "acme", uid="uid-of-the-next", credential_version="2", password="the-next-password", adopt=row.id
+    )
+    adopted = await ensure(world, adopting)
+    assert (adopted.id, adopted.state, adopted.open) == (row.id, "Active", True)
+    with world.connect(row.ingestion, "the-next-password") as job:
+        assert job.execute(f"SELECT count(*) FROM {row.schema}.document").fetchone() == (1,)
+    # the annotation may stay: it changes nothing any more
+    assert await ensure(world, adopting) == adopted
+
+
+async def test_a_tenant_that_was_recreated_behind_our_back_does_not_inherit_data(world: World) -> None:
+    await world.add("acme")
+    with pytest.raises(StoreProblem) as refused:
+        await ensure(world, request_for("acme", uid="another-uid"))
+    assert refused.value.reason is Reason.RETAINED_DATA
+
+
+async def test_data_that_is_being_erased_cannot_be_adopted(world: World) -> None:
+    row = await world.add("acme")
+    async with world.tx() as tx:
+        assert await erase(tx, "rag", "acme") is False
+    with pytest.raises(StoreTrouble) as waiting:
+        await ensure(world, request_for("acme", adopt=row.id))
+    assert waiting.value.reason is Reason.DELETING
+
+
+async def test_what_somebody_dropped_by_hand_is_made_again(world: World) -> None:
+    row = await world.add("acme")
+    with Ingestion(world, row) as job:
+        job.sync("a")
+        revision = job.build()
+    async with world.tx() as tx:
+        await promote(tx, row.id, revision, None)
+    before = snapshot(world)
+    world.run(f"DROP SCHEMA {row.schema} CASCADE", f"DROP ROLE {row.ingestion}, {row.reader}")
+    mended = await ensure(world, request_for("acme"))
+    assert (mended.active, mended.shape) == (None, None)
+    with Ingestion(world, mended) as job:
+        job.sync("a")
+        job.build()
+    async with world.tx() as tx:
+        assert (await promote(tx, row.id, 1, None)).promoted
+    assert [line for line in snapshot(world).splitlines() if "rag_acme" in line] == [
+        line for line in before.splitlines() if "rag_acme" in line
+    ]
+
+
+async def test_erasure_leaves_nothing_and_ends_sessions(world: World) -> None:
+    row, other = await world.add("acme"), await world.add("other")
+    job = Ingestion(world, row)
+    job.sync("a")
+    job.build()
+    job.call(
+        "INSERT INTO {c}.dead_letter (tenant, source, path, step, reason, message)"
+        " VALUES ({c}.self_tenant(), 's', 'p', 'Sync', 'r', 'm') RETURNING 1"
+    )
+    async with world.tx() as tx:
+        assert len(await prove_erased(tx, row)) >= 6
+    async with world.tx() as tx:
+        await deactivate(tx, "rag", "acme")
+    async with world.tx() as tx:
+        assert await erase(tx, "rag", "acme") is True
+    async with world.tx() as tx:
+        assert await prove_erased(tx, row) == []
+        assert await prove_erased(tx, row.id) == []
+        assert await erase(tx, "rag", "acme") is True
+        assert [left.name for left in await read_tenants(tx)] == ["other"]
+    with pytest.raises(psycopg.OperationalError):
+        job.call("SELECT 1")
+    world.connect(other.ingestion, INGEST_PASSWORD).close()
+    assert "acme" not in snapshot(world)
+
+
+async def test_an_open_tenant_is_closed_before_it_is_erased(world: World) -> None:
+    row = await world.add("acme")
+    async with world.tx() as tx:
+        assert await erase(tx, "rag", "acme") is False
+    async with world.tx() as tx:
+        assert await erase(tx, "rag", "acme") is True
+        assert await prove_erased(tx, row) == []
+
+
+@pytest.mark.parametrize(
+    ("plant", "finding"),
+    [
+        ("CREATE SCHEMA rag_renamed_{short}", "schema rag_renamed_{short}"),
+        ("CREATE ROLE {c}_{long}_ingest", "role {c}_{long}_ingest"),
+        ("INSERT INTO {c}.pointer (tenant, schema, login) VALUES ('{id}', 'x', 'x')", "1 rows in {c}.pointer"),
+        (
+            "INSERT INTO {c}.dead_letter (tenant, source, path, step, reason, message)"
+            " VALUES ('{id}', 's', 'p', 'Sync', 'r', 'm')",
+            "1 rows in {c}.dead_letter",
+        ),
+        ("CREATE TABLE {c}.feedback (tenant uuid); INSERT INTO {c}.feedback VALUES ('{id}')", "1 rows in {c}.feedback"),
+    ],
+)
+async def test_a_forgotten_part_is_found(world: World, plant: str, finding: str) -> None:
+    row = await world.add("acme")
+    async with world.tx() as tx:
+        await deactivate(tx, "rag", "acme")
+    async with world.tx() as tx:
+        await erase(tx, "rag", "acme")
+    names = {"c": world.catalog.schema, "id": row.id, "short": row.id.hex[:10], "long": row.id.hex[:12]}
+    world.run(plant.format(**names))
+    world.run(f"GRANT SELECT ON ALL TABLES IN SCHEMA {world.catalog.schema} TO {world.catalog.owner}")
+    async with world.tx() as tx:
+        assert await prove_erased(tx, row) == [finding.format(**names)]
+
+
+async def test_erasure_waits_for_no_reader_for_long(world: World) -> None:
+    row = await world.add("acme")
+    async with world.tx() as tx:
+        await deactivate(tx, "rag", "acme")
+    with world.connect() as reader, reader.transaction():
+        reader.execute(f"SELECT * FROM {row.schema}.document")
+        with pytest.raises(StoreTrouble, match="lock timeout"):
+            async with world.tx() as tx:
+                await erase(tx, "rag", "acme")
+    async with world.tx() as tx:
+        assert await erase(tx, "rag", "acme") is True
+
+
+async def test_a_right_given_by_hand_is_named_when_it_hinders_erasure(world: World) -> None:
+    row = await world.add("acme")
+    world.run("CREATE TABLE public.theirs (a int)", f"GRANT SELECT ON public.theirs TO {row.reader}")
+    async with world.tx() as tx:
+        await deactivate(tx, "rag", "acme")
+    with pytest.raises(StoreProblem, match=r"theirs.*revoke the rights"):
+        async with world.tx() as tx:
+            await erase(tx, "rag", "acme")

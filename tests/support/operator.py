@@ -1,0 +1,198 @@
+"""The operator as a process of its own, against a real API server and a real Postgres."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from tests.cluster.fixtures import Kubernetes
+from tests.support.postgres import ADMIN, PASSWORD, free_port
+
+T = TypeVar("T")
+
+
+def eventually(look: Callable[[], T], what: str, seconds: float = 40.0) -> T:
+    """The first truthy value of `look`; AssertionError with the last value after so long."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = look()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:.0f} s: {what}; last seen: {value!r}")
+        time.sleep(0.2)
+
+
+@dataclass(slots=True)
+class OperatorProcess:
+    """One replica of the operator."""
+
+    environment: dict[str, str]
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; its log is appended to."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "rag_operator", "run"], env=self.environment, stdout=log, stderr=log
+            )
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """End it by a signal and wait."""
+        if self.process is not None:
+            self.process.send_signal(number)
+            self.process.wait(30)
+            self.process = None
+
+
+@dataclass(slots=True)
+class World:
+    """A namespace, a database and operators that watch just that namespace."""
+
+    api: Kubernetes
+    namespace: str
+    folder: Path
+    kubeconfig: Path
+    user: str
+    replicas: list[OperatorProcess] = field(default_factory=list)
+
+    def operator(self, **settings: str) -> OperatorProcess:
+        """A replica, started. Settings are `RAG_OPERATOR_*` without the prefix, in small letters."""
+        number = len(self.replicas)
+        environment = os.environ | {
+            "KUBECONFIG": str(self.kubeconfig),
+            "POD_NAME": f"operator-{number}",
+            "RAG_OPERATOR_NAMESPACE": self.namespace,
+            "RAG_OPERATOR_WATCH_NAMESPACES": self.namespace,
+            "RAG_OPERATOR_PROBE_PORT": str(free_port()),
+            "RAG_OPERATOR_METRICS_PORT": str(free_port()),
+            "RAG_OPERATOR_RUNTIME_IMAGE": "rag-operator/runtime:dev",
+        }
+        environment |= {f"RAG_OPERATOR_{key.upper()}": value for key, value in settings.items()}
+        replica = OperatorProcess(environment, self.folder / f"operator-{number}.log")
+        self.replicas.append(replica)
+        replica.start()
+        return replica
+
+    def logs(self) -> str:
+        """What all replicas have logged."""
+        return "".join(replica.log.read_text() for replica in self.replicas)
+
+    def apply(self, *documents: dict[str, Any], expect: str = "") -> str:
+        """kubectl apply in this namespace."""
+        text = yaml.safe_dump_all(documents)
+        return self.api.kubectl("apply", "-n", self.namespace, "-f", "-", given=text)
+
+    def kubectl(self, *arguments: str) -> str:
+        """kubectl in this namespace."""
+        return self.api.kubectl("-n", self.namespace, *arguments)
+
+    def get(self, kind: str, name: str) -> dict[str, Any] | None:
+        """An object, or None."""
+        text = self.kubectl("get", kind, name, "--ignore-not-found", "-o", "json")
+        found: dict[str, Any] | None = json.loads(text) if text.strip() else None
+        return found
+
+    def condition(self, kind: str, name: str, condition: str) -> dict[str, Any]:
+        """A condition of a resource; empty when it is not there."""
+        live = self.get(kind, name) or {}
+        conditions: list[dict[str, Any]] = live.get("status", {}).get("conditions", [])
+        return next((c for c in conditions if c["type"] == condition), {})
+
+    def wait_condition(
+        self, kind: str, name: str, condition: str, reason: str, seconds: float = 40.0
+    ) -> dict[str, Any]:
+        """Wait until the condition has the reason."""
+
+        def look() -> dict[str, Any] | None:
+            found = self.condition(kind, name, condition)
+            return found if found.get("reason") == reason else None
+
+        try:
+            found = eventually(look, f"{kind} {name}: {condition}={reason}", seconds)
+        except AssertionError as error:
+            error.add_note(json.dumps((self.get(kind, name) or {}).get("status"), indent=1)[:4000])
+            error.add_note(self.logs()[-4000:])
+            raise
+        assert found is not None
+        return found
+
+    def database_secret(self, dsn: str, name: str = "db") -> dict[str, Any]:
+        """The Secret that leads to a database."""
+        parts = dict(part.split("=", 1) for part in dsn.split())
+        data = {
+            "host": parts["host"],
+            "port": parts["port"],
+            "dbname": parts["dbname"],
+            "username": parts.get("user", ADMIN),
+            "password": parts.get("password", PASSWORD),
+        }
+        return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data}
+
+
+def pipeline(name: str = "support", **spec: Any) -> dict[str, Any]:
+    """A RagPipeline on the database of the Secret `db`."""
+    return {
+        "apiVersion": "rag-operator.dev/v1alpha1",
+        "kind": "RagPipeline",
+        "metadata": {"name": name},
+        "spec": {"database": {"secretRef": {"name": "db"}}} | spec,
+    }
+
+
+def tenant(name: str = "acme", pipeline: str = "support", **spec: Any) -> dict[str, Any]:
+    """A RagTenant with one ConfigMap source."""
+    source = {"name": "handbook", "configMapRef": {"name": "handbook"}}
+    return {
+        "apiVersion": "rag-operator.dev/v1alpha1",
+        "kind": "RagTenant",
+        "metadata": {"name": name},
+        "spec": {"pipelineRef": {"name": pipeline}, "sources": [source]} | spec,
+    }
+
+
+HANDBOOK: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "handbook"},
+    "data": {"hello.md": "# Hello\n\nThe office opens at nine."},
+}
+
+
+@contextmanager
+def world(api: Kubernetes, folder: Path) -> Iterator[World]:
+    """A namespace with a service account for the operator; at the end replicas and namespace are gone."""
+    with api.namespace("operator") as namespace:
+        api.kubectl("create", "serviceaccount", "operator", "-n", namespace)
+        api.kubectl(
+            "create", "clusterrolebinding", f"admin-{namespace}", "--clusterrole=cluster-admin",
+            f"--serviceaccount={namespace}:operator",
+        )  # fmt: skip
+        kubeconfig = api.as_service_account(namespace, "operator", folder)
+        made = World(api, namespace, folder, kubeconfig, f"system:serviceaccount:{namespace}:operator")
+        try:
+            yield made
+        finally:
+            for replica in made.replicas:
+                replica.stop(signal.SIGKILL)
+            _release(made)
+            api.kubectl("delete", "clusterrolebinding", f"admin-{namespace}")
+
+
+def _release(made: World) -> None:
+    """Take our finalizers off: no operator runs any more."""
+    for kind in ("ragtenant", "ragpipeline"):
+        for name in made.kubectl("get", kind, "-o", "name").split():
+            made.kubectl("patch", name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')

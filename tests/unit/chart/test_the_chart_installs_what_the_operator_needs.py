@@ -1,0 +1,213 @@
+"""The chart, rendered by the real Helm: defaults, scope, images, and values that it refuses."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from rag_operator.engine.settings import from_environment
+from tests.unit.chart.conftest import CHART, Helm, Object
+
+
+def named(manifests: list[Object], kind: str) -> dict[str, Object]:
+    return {manifest["metadata"]["name"]: manifest for manifest in manifests if manifest["kind"] == kind}
+
+
+def operator(manifests: list[Object]) -> Any:
+    (deployment,) = named(manifests, "Deployment").values()
+    return deployment["spec"]
+
+
+def environment(manifests: list[Object]) -> dict[str, str]:
+    (container,) = operator(manifests)["template"]["spec"]["containers"]
+    return {variable["name"]: variable.get("value", "") for variable in container["env"]}
+
+
+def rules(manifests: list[Object], kind: str = "ClusterRole", name: str = "rag-operator") -> dict[str, set[str]]:
+    """Verbs by resource."""
+    found: dict[str, set[str]] = {}
+    for rule in named(manifests, kind)[name]["rules"]:
+        for resource in rule["resources"]:
+            found.setdefault(resource, set()).update(rule["verbs"])
+    return found
+
+
+def test_helm_finds_nothing_to_complain_about(helm: Helm) -> None:
+    done = helm.run("lint", "--strict", str(CHART))
+    assert done.returncode == 0, done.stdout
+
+
+def test_two_replicas_with_probes_metrics_and_a_disruption_budget(helm: Helm) -> None:
+    manifests = helm.template()
+    assert operator(manifests)["replicas"] == 2
+    (container,) = operator(manifests)["template"]["spec"]["containers"]
+    assert {port["name"]: port["containerPort"] for port in container["ports"]} == {"probes": 8080, "metrics": 9090}
+    assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
+    assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    assert container["args"] == ["run"]
+    assert "rag-operator" in named(manifests, "PodDisruptionBudget")
+    assert named(manifests, "Service")["rag-operator-metrics"]["spec"]["ports"][0]["port"] == 9090
+
+
+def test_one_replica_has_no_disruption_budget_that_would_block_a_node(helm: Helm) -> None:
+    assert not named(helm.template({"replicas": 1}), "PodDisruptionBudget")
+
+
+def test_every_selector_finds_the_operators_pods(helm: Helm) -> None:
+    manifests = helm.template({"podLabels": {"team": "search"}}, release="mine")
+    labels = operator(manifests)["template"]["metadata"]["labels"].items()
+    assert operator(manifests)["selector"]["matchLabels"].items() <= labels
+    (budget,) = named(manifests, "PodDisruptionBudget").values()
+    assert budget["spec"]["selector"]["matchLabels"].items() <= labels
+    (service,) = named(manifests, "Service").values()
+    assert service["spec"]["selector"].items() <= labels
+
+
+def test_all_pods_keep_the_restricted_standard(helm: Helm) -> None:
+    manifests = helm.template()
+    specs = [operator(manifests)["template"]["spec"], named(manifests, "Pod")["rag-operator-check"]["spec"]]
+    for spec in specs:
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        (container,) = spec["containers"]
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        }
+
+
+def test_the_operator_reads_its_settings_from_what_the_chart_sets(helm: Helm) -> None:
+    values = {"watchNamespaces": ["a", "b"], "logLevel": "debug", "images": {"pullPolicy": "Never"}}
+    settings = from_environment(environment(helm.template(values)), "0.1.0")
+    assert settings.namespace == "rag-system"
+    assert settings.watch_namespaces == ("a", "b")
+    assert settings.lease_name == "rag-operator"
+    assert settings.log_level == "debug"
+    assert settings.release.runtime_image == "rag-operator/runtime:0.1.0"
+    assert settings.release.postgres_image == "pgvector/pgvector:pg17"
+    assert settings.release.redis_image == "redis:8"
+    assert settings.release.pull_policy == "Never"
+
+
+def test_images_are_overridden_by_tag_digest_and_registry(helm: Helm) -> None:
+    digest = "sha256:" + "0" * 64
+    images = {
+        "registry": "mirror.example/rag",
+        "operator": {"tag": "dev"},
+        "runtime": {"digest": digest},
+        "postgres": {"repository": "my/postgres", "tag": "18"},
+        "pullSecrets": [{"name": "mirror"}],
+    }
+    manifests = helm.template({"images": images})
+    spec = operator(manifests)["template"]["spec"]
+    assert spec["containers"][0]["image"] == "mirror.example/rag/rag-operator/operator:dev"
+    assert spec["imagePullSecrets"] == [{"name": "mirror"}]
+    assert named(manifests, "Pod")["rag-operator-check"]["spec"]["imagePullSecrets"] == [{"name": "mirror"}]
+    assert environment(manifests)["RAG_OPERATOR_RUNTIME_IMAGE"] == f"mirror.example/rag/rag-operator/runtime@{digest}"
+    assert environment(manifests)["RAG_OPERATOR_POSTGRES_IMAGE"] == "mirror.example/rag/my/postgres:18"
+    assert environment(manifests)["RAG_OPERATOR_REDIS_IMAGE"] == "mirror.example/rag/redis:8"
+
+
+def test_without_namespaces_the_operator_has_one_cluster_role(helm: Helm) -> None:
+    manifests = helm.template()
+    assert set(named(manifests, "Role")) == {"rag-operator-leader"}
+    (binding,) = named(manifests, "ClusterRoleBinding").values()
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "rag-operator", "namespace": "rag-system"}]
+
+
+def test_with_namespaces_it_has_roles_there_and_no_cluster_role_of_its_own(helm: Helm) -> None:
+    manifests = helm.template({"watchNamespaces": ["a", "b"], "rbac": {"aggregateToDefaultRoles": False}})
+    assert not named(manifests, "ClusterRole")
+    assert not named(manifests, "ClusterRoleBinding")
+    roles = [m for m in manifests if m["kind"] == "Role" and m["metadata"]["name"] == "rag-operator"]
+    bindings = [m for m in manifests if m["kind"] == "RoleBinding" and m["metadata"]["name"] == "rag-operator"]
+    assert [role["metadata"]["namespace"] for role in roles] == ["a", "b"]
+    assert [binding["metadata"]["namespace"] for binding in bindings] == ["a", "b"]
+    assert all(binding["subjects"][0]["namespace"] == "rag-system" for binding in bindings)
+    everywhere = rules(helm.template())
+    assert rules(manifests, "Role") == {k: v for k, v in everywhere.items() if k != "customresourcedefinitions"}
+
+
+def test_secrets_are_read_by_name_and_no_rule_has_a_wildcard(helm: Helm) -> None:
+    manifests = helm.template()
+    assert rules(manifests)["secrets"] == {"get", "create", "patch"}
+    text = json.dumps([m["rules"] for m in manifests if m["kind"] in {"ClusterRole", "Role"}])
+    assert '"*"' not in text
+
+
+def test_the_operator_may_not_change_a_spec_by_replacing_it_nor_delete_our_kinds(helm: Helm) -> None:
+    assert rules(helm.template())["ragtenants"] == {"get", "list", "watch", "patch"}
+
+
+def test_the_lease_is_one_name_in_the_operators_own_namespace(helm: Helm) -> None:
+    manifests = helm.template(release="mine")
+    (role,) = (m for m in manifests if m["kind"] == "Role")
+    assert role["metadata"]["namespace"] == "rag-system"
+    assert [rule.get("resourceNames") for rule in role["rules"]] == [None, ["mine-rag-operator"]]
+    assert environment(manifests)["RAG_OPERATOR_LEASE_NAME"] == "mine-rag-operator"
+
+
+def test_kinds_survive_uninstall_and_can_be_left_to_others(helm: Helm) -> None:
+    kinds = named(helm.template(), "CustomResourceDefinition")
+    assert set(kinds) == {"ragpipelines.rag-operator.dev", "ragtenants.rag-operator.dev"}
+    for kind in kinds.values():
+        assert kind["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    assert not named(helm.template({"crds": {"install": False}}), "CustomResourceDefinition")
+
+
+def test_the_charts_kinds_are_the_generated_ones(helm: Helm) -> None:
+    for name, kind in named(helm.template(), "CustomResourceDefinition").items():
+        generated = yaml.safe_load((CHART.parents[1] / "crds" / f"{name.split('.')[0]}.yaml").read_text())
+        assert kind["spec"] == generated["spec"]
+
+
+@pytest.mark.parametrize("release", ["r" * 53, "a", "my-rag-operator"])
+def test_any_release_name_gives_valid_names(helm: Helm, release: str) -> None:
+    for manifest in helm.template(release=release):
+        assert len(manifest["metadata"]["name"]) <= 63
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"replica": 3}, "additional properties 'replica' not allowed"),
+        ({"images": {"operator": {"version": "1"}}}, "additional properties 'version' not allowed"),
+        ({"replicas": "two"}, "replicas': got string, want integer"),
+        ({"images": {"pullPolicy": "Sometimes"}}, "value must be one of 'Always', 'IfNotPresent', 'Never'"),
+        ({"watchNamespaces": ["Not A Name"]}, "watchNamespaces/0"),
+        ({"logLevel": "loud"}, "logLevel"),
+        ({"images": {"redis": {"digest": "latest"}}}, "images/redis/digest"),
+    ],
+)
+def test_values_that_mean_nothing_are_refused_by_name(helm: Helm, values: dict[str, Any], says: str) -> None:
+    assert says in helm.refusal(values)
+
+
+def test_the_schema_is_closed_and_knows_every_value() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+
+    def check(part: dict[str, Any], value: object, where: str) -> None:
+        resolved = schema["definitions"][part["$ref"].rsplit("/", 1)[1]] if "$ref" in part else part
+        if resolved.get("type") == "object" and where != "global":
+            assert "additionalProperties" in resolved, f"{where} is open"
+        for name, inner in (value if isinstance(value, dict) else {}).items():
+            properties = resolved.get("properties", {})
+            assert name in properties or isinstance(resolved["additionalProperties"], dict), (
+                f"{where}.{name} is unknown"
+            )
+            if name in properties:
+                check(properties[name], inner, f"{where}.{name}")
+
+    check(schema, values, "values")
+
+
+def test_the_notes_say_the_next_command(helm: Helm) -> None:
+    done = helm.run("install", "rag-operator", str(CHART), "--dry-run=client", "--namespace", "rag-system")
+    assert done.returncode == 0, done.stderr
+    assert "kubectl apply -k examples/quickstart" in done.stdout
+    assert "helm test rag-operator --namespace rag-system" in done.stdout
