@@ -2,9 +2,10 @@
 """Fill the quickstart's volume with real manual pages, so that the tenant `manpages` has something to answer from.
 
 The pages are those of Debian's coreutils (105 of them): this machine's, or else from its package, or else whatever
-section 1 holds here. Their roff becomes Markdown, a pod of the runtime's image takes them into the claim, and the tenant
-is asked to ingest. Needs kubectl and Python, nothing else; run it as often as you like.
+section 1 holds here. Their roff becomes Markdown, a pod of the runtime's image takes them into the claim, and the
+tenant is asked to ingest. Needs kubectl and Python, nothing else; run it as often as you like.
 """
+# ruff: noqa: S603, S607  the programs are the person's own kubectl, dpkg and apt-get, and no shell is between
 
 from __future__ import annotations
 
@@ -39,10 +40,11 @@ for name in os.listdir({MOUNT!r}):
         os.remove(os.path.join({MOUNT!r}, name))
 """
 
+# Typographic characters become plain ones, as people type them in questions.
 _ESCAPES = {
     "-": "-", "e": "\\", " ": " ", "~": " ", "0": " ", "&": "", "%": "", ",": "", "/": "", "|": "", "^": "", ":": "",
-    "(aq": "'", "(dq": '"', "(co": "©", "(bu": "•", "(em": "—", "(en": "–", "(lq": "“", "(rq": "”", "(cq": "’",
-    "(oq": "‘", "(rs": "\\", "(ti": "~", "(ha": "^", "(ga": "`", "'": "´", "`": "`", "(mu": "×", "(->": "→",
+    "(aq": "'", "(dq": '"', "(co": "(C)", "(bu": "*", "(em": "--", "(en": "-", "(lq": '"', "(rq": '"', "(cq": "'",
+    "(oq": "'", "(rs": "\\", "(ti": "~", "(ha": "^", "(ga": "`", "'": "'", "`": "`", "(mu": "x", "(->": "->",
 }  # fmt: skip
 _ESCAPE = re.compile(r"\\(f(?:\(..|\[[^]]*\]|.)|s[+-]?\d+|\*(?:\(..|\[[^]]*\]|.)|\(..|\[[^]]*\]|.)")
 _FONT_MACROS = {"B", "I", "BR", "RB", "BI", "IB", "IR", "RI", "SM", "SB"}

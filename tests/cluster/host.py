@@ -46,6 +46,12 @@ def run(*command: str, given: str | None = None) -> str:
     return done.stdout
 
 
+def available_memory() -> int:
+    """Bytes that programs can still have."""
+    found = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    return int(found.group(1)) << 10 if found else 0
+
+
 # --- kernel settings
 
 

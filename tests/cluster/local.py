@@ -104,7 +104,7 @@ class LocalCluster:
     def build_images(self) -> None:
         """Build what changed, and import what the node does not have."""
         packages.ensure(packages.CLUSTER, packages.IMAGES)
-        store.build_and_load(self._node().ctr)
+        store.build_and_load(self._node())
 
     # --- starting
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tests.cluster import host, kubeconfig, oci, processes
 from tests.cluster.binaries import program
@@ -20,6 +22,7 @@ DOMAIN = "cluster.local"
 METRICS_PORT = 10251
 DNS_READY_PORT = 10254
 _CNI_PLUGINS = "/usr/lib/cni"
+_MEMORY_FOR_IMAGES = 12 << 30  # half of it is the most that images may take; they take 1.2 GiB
 
 
 class Node:
@@ -36,15 +39,35 @@ class Node:
         """Run containerd's client in the kubelet's namespace."""
         return host.run("ctr", "--address", str(self.socket), "--namespace", "k8s.io", *arguments)
 
+    def import_images(self, write: Callable[[IO[bytes]], None]) -> None:
+        """Give containerd the archive that `write` writes, without a file in between."""
+        command = ["ctr", "--address", str(self.socket), "--namespace", "k8s.io", "image", "import", "-"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as ctr:
+            assert ctr.stdin is not None
+            with contextlib.suppress(BrokenPipeError):  # then ctr says why
+                write(ctr.stdin)
+            said, _ = ctr.communicate()
+        if ctr.returncode:
+            raise ClusterError(f"containerd refused an image: {said.decode().strip()}")
+
     def prepare(self) -> None:
         """Write configurations, make the bridge, the control group and the place for volumes."""
         for folder in (self.run, self.folder / "cni", self.folder / "volumes", self.folder / "kubelet"):
             folder.mkdir(parents=True, exist_ok=True)
+        self._hold_images_in_memory()
         host.set_sysctls()
         host.add_bridge()
         host.make_cgroup(self.name)
         (self.folder / "containerd.toml").write_text(containerd_config(self.folder, self.run))
         (self.folder / "cni" / "10-rag.conflist").write_text(json.dumps(cni_config(self.name, self.folder)))
+
+    def _hold_images_in_memory(self) -> None:
+        """Unpacked images in memory: on the disk of a busy machine, making and deleting them takes up to a minute."""
+        folder = self.folder / "containerd"
+        folder.mkdir()
+        if host.available_memory() > _MEMORY_FOR_IMAGES:
+            size = f"size={_MEMORY_FOR_IMAGES // 2},mode=711"
+            host.run("mount", "-t", "tmpfs", "-o", size, f"{self.name}-images", str(folder))
 
     def start_runtime(self) -> None:
         """Start containerd and give it the pause image."""
@@ -52,9 +75,7 @@ class Node:
         self.plane.start("containerd", command)
         if not processes.wait_until(self._runtime_answers, 20.0):
             raise ClusterError(f"containerd does not answer; its log is in {self.plane.logs}")
-        archive = self.folder / "pause.tar"
-        oci.write_single_program(archive, PAUSE_IMAGE, Path(program("pause")))
-        self.ctr("image", "import", str(archive))
+        self.import_images(lambda out: oci.write_single_program(out, PAUSE_IMAGE, Path(program("pause"))))
 
     def _runtime_answers(self) -> bool:
         self.plane.check_alive("containerd")

@@ -8,10 +8,10 @@ import json
 import platform
 import tarfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 
-def write_single_program(archive: Path, image: str, program: Path) -> None:
+def write_single_program(out: IO[bytes], image: str, program: Path) -> None:
     """Write an image (docker-archive form) that holds one static program and runs it as an ordinary user."""
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as tar:
@@ -24,7 +24,7 @@ def write_single_program(archive: Path, image: str, program: Path) -> None:
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
     }
     manifest: list[dict[str, Any]] = [{"Config": "config.json", "RepoTags": [image], "Layers": ["layer.tar"]}]
-    with tarfile.open(archive, mode="w") as tar:
+    with tarfile.open(fileobj=out, mode="w|") as tar:
         _add(tar, "config.json", json.dumps(config).encode())
         _add(tar, "layer.tar", layer.getvalue())
         _add(tar, "manifest.json", json.dumps(manifest).encode())

@@ -20,6 +20,8 @@ from tests.cluster.fixtures import Kubernetes
 from tests.support.postgres import ADMIN, PASSWORD, free_port
 
 T = TypeVar("T")
+HOME = "default"
+"""Namespace of the operators' service accounts: a test may delete its own namespace."""
 
 
 def eventually(look: Callable[[], T], what: str, seconds: float = 40.0) -> T:
@@ -175,13 +177,13 @@ HANDBOOK: dict[str, Any] = {
 def world(api: Kubernetes, folder: Path) -> Iterator[World]:
     """A namespace with a service account for the operator; at the end replicas and namespace are gone."""
     with api.namespace("operator") as namespace:
-        api.kubectl("create", "serviceaccount", "operator", "-n", namespace)
+        api.kubectl("create", "serviceaccount", namespace, "-n", HOME)
         api.kubectl(
             "create", "clusterrolebinding", f"admin-{namespace}", "--clusterrole=cluster-admin",
-            f"--serviceaccount={namespace}:operator",
+            f"--serviceaccount={HOME}:{namespace}",
         )  # fmt: skip
-        kubeconfig = api.as_service_account(namespace, "operator", folder)
-        made = World(api, namespace, folder, kubeconfig, f"system:serviceaccount:{namespace}:operator")
+        kubeconfig = api.as_service_account(HOME, namespace, folder)
+        made = World(api, namespace, folder, kubeconfig, f"system:serviceaccount:{HOME}:{namespace}")
         try:
             yield made
         finally:
@@ -189,6 +191,7 @@ def world(api: Kubernetes, folder: Path) -> Iterator[World]:
                 replica.stop(signal.SIGKILL)
             _release(made)
             api.kubectl("delete", "clusterrolebinding", f"admin-{namespace}")
+            api.kubectl("delete", "serviceaccount", namespace, "-n", HOME)
 
 
 def _release(made: World) -> None:

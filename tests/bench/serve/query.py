@@ -2,9 +2,9 @@
 
     python -m tests.bench.serve.query [--chunks 20000] [--requests 400] [--concurrency 8]
 
-Documents are paragraphs of words drawn by Zipf's law from a fixed seed; questions are words of a passage. Passages get
-vectors that are random directions, questions that of their passage with noise: the index works as hard as with real
-ones, and embedding 20,000 passages (15 minutes) is saved. The question's own embedding is real and counts.
+Passages are 120 words each of Python's standard library, questions three to six words of a passage, which is harsh for
+BM25 (probe F asked so). Passages get vectors of random directions, which is harsh for HNSW and saves embedding 20,000 of
+them (15 minutes). The question's own embedding is real and counts.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ import argparse
 import asyncio
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -39,7 +41,6 @@ from tests.support.fixtures import wait_for_port
 from tests.support.postgres import SETTINGS, free_port, running
 
 SETTINGS_OF_BENCH = tuple(one for one in SETTINGS if not one.startswith(("fsync", "shared_buffers")))
-WORDS = 30_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +70,30 @@ class Measured:
 
 
 def corpus(chunks: int, questions: int) -> Corpus:
-    """Passages of 120 words from a Zipf vocabulary."""
+    """Passages of 120 words in the order of the files; at most as many as Python's own source gives."""
     rng = np.random.default_rng(7)
-    vocabulary = np.array([f"w{number:x}" for number in range(WORDS)])
-    ranks = np.minimum(rng.zipf(1.15, size=(chunks, 120)), WORDS) - 1
-    docs = [Doc(f"{i}.md", " ".join(vocabulary[row])) for i, row in enumerate(ranks)]
-    vectors = rng.standard_normal((chunks, 384)).astype(np.float32)
+    words: list[str] = []
+    for file in sorted(Path(sysconfig.get_path("stdlib")).rglob("*.py")):
+        if "site-packages" not in file.parts:
+            words += file.read_text("utf-8", "replace").replace("\0", " ").split()
+        if len(words) > chunks * 120:
+            break
+    texts = [" ".join(words[i : i + 120])[:4000] for i in range(0, min(len(words), chunks * 120), 120)]
+    docs = [Doc(f"{i}.md", text) for i, text in enumerate(texts)]
+    vectors = rng.standard_normal((len(docs), 384)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    asked = rng.integers(0, chunks, questions)
-    texts = ["What is " + " ".join(vocabulary[rng.choice(ranks[i], 5)]) + "?" for i in asked]
+    asked = rng.integers(0, len(docs), questions)
     noisy = vectors[asked] + rng.standard_normal((questions, 384)).astype(np.float32) * 0.05
-    return Corpus(docs, vectors, texts, noisy / np.linalg.norm(noisy, axis=1, keepdims=True))
+    return Corpus(
+        docs, vectors, [_question(rng, docs[i].text) for i in asked], noisy / np.linalg.norm(noisy, axis=1, keepdims=True)
+    )
+
+
+def _question(rng: np.random.Generator, text: str) -> str:
+    """Three to six words of a passage, as probe F asked them."""
+    words = sorted(set(re.findall(r"[A-Za-z]{3,}", text))) or ["nothing"]
+    chosen = rng.choice(words, min(len(words), int(rng.integers(3, 7))), replace=False)
+    return f"What is {' '.join(chosen)}?"
 
 
 async def timed(
@@ -203,7 +217,7 @@ async def main(options: argparse.Namespace) -> None:
             profiles={shape.profile.identity: shape.profile},
             retrieval=Retrieval(min_score=-1.0),
         )
-        print(f"{options.chunks} chunks of 120 words, 384 dimensions, HNSW halfvec, {options.requests} questions;")
+        print(f"{len(data.docs)} chunks of 120 words, 384 dimensions, HNSW halfvec, {options.requests} questions;")
         print(f"{os.cpu_count()} CPUs for client, service and Postgres, load {os.getloadavg()[0]:.1f}, ", end="")
         print(f"Python {platform.python_version()}\n")
         print("| what | at once | p50 ms | p99 ms | per second |\n|---|---|---|---|---|")

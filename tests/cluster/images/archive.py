@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tests.cluster.images.export import Blob, Blobs
 
@@ -24,11 +23,11 @@ def complete(blobs: Blobs, manifest: str) -> bool:
     return blobs.path(manifest).exists() and all(blobs.path(digest).exists() for digest in needed(blobs, manifest))
 
 
-def write(blobs: Blobs, manifest: str, reference: str, archive: Path, without: set[str]) -> None:
+def write(blobs: Blobs, manifest: str, reference: str, out: IO[bytes], without: set[str]) -> None:
     """Write the image's archive. Its manifest is always in it: that is what an import starts from."""
     size = blobs.path(manifest).stat().st_size
     entry = {**Blob(manifest, size).descriptor(_MANIFEST), "annotations": {"io.containerd.image.name": reference}}
-    with tarfile.open(archive, "w") as tar:
+    with tarfile.open(fileobj=out, mode="w|") as tar:
         _add(tar, "oci-layout", {"imageLayoutVersion": "1.0.0"})
         _add(tar, "index.json", {"schemaVersion": 2, "manifests": [entry]})
         for digest in needed(blobs, manifest):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from typing import IO, Protocol
 
 from tests.cluster.images import archive
 from tests.cluster.images.builder import Builder
@@ -14,26 +13,36 @@ from tests.cluster.images.recipes import RECIPES, Recipe, stage
 from tests.cluster.lock import in_turn
 from tests.cluster.progress import say
 
-Ctr = Callable[..., str]
+
+class Runtime(Protocol):
+    """The container runtime of a node."""
+
+    def ctr(self, *arguments: str) -> str:
+        """Run its client."""
+
+    def import_images(self, write: Callable[[IO[bytes]], None]) -> None:
+        """Take in the archive that `write` writes."""
+
+
 _AT_ONCE = 2
 
 
-def build_and_load(ctr: Ctr) -> None:
+def build_and_load(node: Runtime) -> None:
     """Build the images whose content changed and import those that the node lacks; one caller at a time."""
     builder = Builder()
     with in_turn(builder.root / "images.lock"):
         try:
             with ThreadPoolExecutor(_AT_ONCE) as workers:
-                manifests = list(workers.map(lambda recipe: _build_and_load(builder, recipe, ctr), RECIPES))
+                manifests = list(workers.map(lambda recipe: _build_and_load(builder, recipe, node), RECIPES))
             archive.prune(builder.blobs, manifests)
         finally:
             builder.tidy()
 
 
-def _build_and_load(builder: Builder, recipe: Recipe, ctr: Ctr) -> str:
+def _build_and_load(builder: Builder, recipe: Recipe, node: Runtime) -> str:
     began = time.monotonic()
     manifest, built = _build(builder, recipe)
-    loaded = _load(builder, recipe, manifest, ctr)
+    loaded = _load(builder, recipe, manifest, node)
     did = " and ".join(word for word, done in (("built", built), ("loaded", loaded)) if done) or "unchanged"
     say(f"image {recipe.reference.removeprefix('docker.io/')}: {did} ({time.monotonic() - began:.1f} s)")
     return manifest
@@ -52,14 +61,11 @@ def _build(builder: Builder, recipe: Recipe) -> tuple[str, bool]:
     return manifest, True
 
 
-def _load(builder: Builder, recipe: Recipe, manifest: str, ctr: Ctr) -> bool:
-    if f"{recipe.reference} {manifest}" in present(ctr("image", "ls")):
+def _load(builder: Builder, recipe: Recipe, manifest: str, node: Runtime) -> bool:
+    if f"{recipe.reference} {manifest}" in present(node.ctr("image", "ls")):
         return False
-    with tempfile.TemporaryDirectory(dir=builder.root) as folder:
-        written = Path(folder) / "image.tar"
-        on_node = set(ctr("content", "ls", "-q").split())
-        archive.write(builder.blobs, manifest, recipe.reference, written, without=on_node)
-        ctr("image", "import", str(written))
+    there = set(node.ctr("content", "ls", "-q").split())
+    node.import_images(lambda out: archive.write(builder.blobs, manifest, recipe.reference, out, without=there))
     return True
 
 

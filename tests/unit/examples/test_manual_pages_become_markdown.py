@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import io
+import json
 import subprocess
 import sys
 import tarfile
@@ -104,6 +105,6 @@ def test_the_operators_image_is_found(loader: ModuleType) -> None:
         {"name": "RAG_OPERATOR_IMAGE_PULL_POLICY", "value": "Never"},
     ]
     spec = {"template": {"spec": {"containers": [{"env": variables}]}}}
-    assert loader.released('{"items": [%s]}' % str({"spec": spec}).replace("'", '"')) == ("r:1", "Never")
+    assert loader.released(json.dumps({"items": [{"spec": spec}]})) == ("r:1", "Never")
     with pytest.raises(SystemExit, match="install the chart first"):
         loader.released('{"items": []}')
