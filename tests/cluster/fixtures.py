@@ -19,7 +19,7 @@ from tests.cluster import backend, binaries, instances, kubeconfig
 from tests.cluster.audit import Audit
 from tests.cluster.kube_api import KubeApi
 from tests.cluster.namespaces import make_namespace
-from tests.cluster.paths import cluster_folder, clusters_root
+from tests.cluster.paths import cluster_folder, clusters_root, users_folder
 from tests.cluster.shared import shared
 
 
@@ -108,7 +108,7 @@ def api(testrun: str) -> Iterator[Kubernetes]:
 def cluster() -> Iterator[Kubernetes]:
     """A cluster that runs pods, with the four images. One that was up stays up, and any does with KEEP_CLUSTER=1."""
     chosen = backend.choose(os.environ.get("RAG_CLUSTER", "main"))
-    users = clusters_root() / "users" / f"pods-{chosen.name}"
+    users = users_folder(chosen.name)
     was_up = users / "was-up"
 
     def create() -> None:

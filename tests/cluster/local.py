@@ -19,9 +19,10 @@ from tests.cluster.images import store
 from tests.cluster.kube_api import ApiError, KubeApi
 from tests.cluster.lock import only_one
 from tests.cluster.node import DNS_READY_PORT, METRICS_PORT, Node
-from tests.cluster.paths import LONGEST_CLUSTER_FOLDER, cluster_folder, clusters_root
+from tests.cluster.paths import LONGEST_CLUSTER_FOLDER, cluster_folder, clusters_root, users_folder
 from tests.cluster.processes import Ledger, wait_until
 from tests.cluster.progress import say
+from tests.cluster.shared import living
 
 _API_PORT = 6443
 _READY_SECONDS = 60.0
@@ -63,6 +64,7 @@ class LocalCluster:
         """End all of it; also what a crashed `up` left."""
         with only_one(clusters_root() / "pods.lock", f"down --name {self.name}"):
             began = time.monotonic()
+            self._check_unused()
             if not self.folder.exists() and not host.cgroups(f"rag-{self.name}"):
                 say(f"cluster {self.name} is not up; nothing to do")
                 return
@@ -178,6 +180,12 @@ class LocalCluster:
             )
         if len(str(self.folder)) > LONGEST_CLUSTER_FOLDER:
             raise ClusterError(f"{self.folder} is too long a path for Unix sockets; set RAG_CACHE to a shorter one")
+
+    def _check_unused(self) -> None:
+        users = living(users_folder(self.name))
+        if users:
+            pids = ", ".join(str(user.pid) for user in users)
+            raise ClusterError(f"refused: tests are running on cluster {self.name} (process {pids}); wait or end them")
 
     def _check_alone(self) -> None:
         for other in state.of_role("pods"):

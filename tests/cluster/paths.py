@@ -31,6 +31,11 @@ def cluster_folder(name: str) -> Path:
     return clusters_root() / name
 
 
+def users_folder(name: str) -> Path:
+    """Where the test processes that use the pod cluster of this name are listed (see `shared`)."""
+    return clusters_root() / "users" / f"pods-{name}"
+
+
 def run_folder(name: str) -> Path:
     """The folder for sockets and the container runtime's live state; gone after a reboot, as it should be."""
     return Path("/run/rag-operator") / name

@@ -44,6 +44,7 @@ class TenantFacts:
     index: IndexFacts | None = None
     run: RunState = RunState.MISSING
     run_message: str = ""
+    last_run_failed: bool = False
     failed_documents: int = 0
     suspended: bool = False
     deleting: Check | None = None
@@ -95,12 +96,12 @@ def index_check(index: IndexFacts | None) -> Check:
 
 def ingest_check(facts: TenantFacts) -> Check:
     """How the last ingestion went."""
-    if facts.run is RunState.FAILED:
+    if facts.run is RunState.FAILED or (facts.run is RunState.DONE and facts.last_run_failed):
         return Check(False, Reason.INGESTION_FAILED, facts.run_message or "the last ingestion Job failed")
     if facts.run is RunState.DONE:
         if facts.failed_documents:
             return Check(True, Reason.DEAD_LETTERS, f"{facts.failed_documents} documents could not be read")
-        return Check(True, Reason.SUCCEEDED, "")
+        return Check(True, Reason.SUCCEEDED, facts.run_message)
     if facts.run is RunState.RUNNING:
         return Check(None, Reason.INGESTING, "")
     return Check(None, Reason.NOT_INGESTED, facts.run_message)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from rag_operator.api import names
 from rag_operator.api.conditions import Reason
 from rag_operator.api.names import FIELD_MANAGER_PIPELINE
 from rag_operator.api.pipeline import RagPipeline
-from rag_operator.build import common, postgres, query
+from rag_operator.build import common, config, postgres, query
 from rag_operator.decide.checks import Check
 from rag_operator.engine.context import Binding, Context
 from rag_operator.engine.queue import Key
@@ -22,6 +22,7 @@ from rag_operator.stores.address import DatabaseAddress, parse_secret
 from rag_operator.stores.catalog import CatalogRequest, ensure_catalog
 from rag_operator.stores.errors import StoreProblem, StoreTrouble
 from rag_operator.stores.preflight import preflight
+from rag_operator.stores.profiles import declare_profile, serving_identities
 from rag_operator.stores.roles import ensure_query_login
 from rag_runtime.contract.names import CatalogNames, query_credential
 
@@ -87,7 +88,10 @@ async def _bind_at(context: Context, pipeline: RagPipeline, address: DatabaseAdd
         epoch = await context.databases.take_leadership(address, catalog)
     binding = Binding(pipeline, address, catalog, epoch)
     await _query_logins(context, key, binding)
-    return Bound(Check(True, Reason.AS_EXPECTED, ""), binding)
+    async with context.transaction(binding) as tx:
+        declared = await declare_profile(tx, config.embedding_profile(pipeline.spec))
+        serving = await serving_identities(tx)
+    return Bound(Check(True, Reason.AS_EXPECTED, ""), replace(binding, declared=declared, serving=serving))
 
 
 def _request(context: Context, pipeline: RagPipeline) -> CatalogRequest:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +17,7 @@ from rag_operator.kube.client import Api
 from rag_operator.stores.address import DatabaseAddress
 from rag_operator.stores.database import Databases
 from rag_operator.stores.transaction import Transaction
+from rag_runtime.contract.config import EmbeddingProfile
 from rag_runtime.contract.names import CatalogNames
 
 BACK_OFF = -1.0
@@ -31,6 +32,15 @@ class Binding:
     address: DatabaseAddress
     catalog: CatalogNames
     epoch: int
+    declared: Mapping[str, EmbeddingProfile] = field(default_factory=dict)
+    """Every profile that this pipeline's spec has had, by identity."""
+    serving: frozenset[str] = frozenset()
+    """Identities of those that revisions answer with: a question is embedded with the model of the revision asked."""
+
+    @property
+    def profiles(self) -> tuple[EmbeddingProfile, ...]:
+        """The declared profiles that query pods need beside the spec's own."""
+        return tuple(self.declared[identity] for identity in sorted(self.serving & self.declared.keys()))
 
 
 @dataclass(slots=True)

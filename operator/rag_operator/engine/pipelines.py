@@ -32,6 +32,7 @@ from rag_operator.kube.kinds import CONFIG_MAP, DEPLOYMENT, HPA, PDB, PIPELINE
 from rag_operator.stores.errors import StoreProblem, StoreTrouble
 from rag_operator.stores.leases import read_leases
 from rag_operator.stores.redis import ping
+from rag_runtime.contract.config import EmbeddingProfile
 
 log = logging.getLogger(__name__)
 STARTING_PERIOD = 2.0
@@ -53,6 +54,7 @@ class PipelineReconciler:
         self._context = context
         self._listeners = listeners
         self._deletion = PipelineDeletion(context)
+        self._last_profiles: dict[str, tuple[EmbeddingProfile, ...]] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         """One pass; returns seconds until the next look, None for no need."""
@@ -114,6 +116,7 @@ class PipelineReconciler:
                 del self._context.bindings[key]
             return bound
         self._context.bindings[key] = bound.binding
+        self._last_profiles[pipeline.metadata.uid] = bound.binding.profiles
         self._listeners.ensure(key, bound.binding)
         if before is None or before.pipeline.metadata.generation != pipeline.metadata.generation:
             for tenant in self._context.registry.tenants_of(key):
@@ -165,7 +168,9 @@ class PipelineReconciler:
         live = await api.get(DEPLOYMENT, meta.namespace, names.query(meta.name))
         if catalog is None or (live is None and bound.binding is None):
             return live
-        document = query.runtime_config_map(pipeline, config.serve_config(pipeline, catalog, ()))
+        profiles = bound.binding.profiles if bound.binding else self._profiles(pipeline)
+        serve = config.serve_config(pipeline, catalog, profiles)
+        document = query.runtime_config_map(pipeline, serve)
         await apply_child(api, document, FIELD_MANAGER_PIPELINE)
         await apply_child(api, query.query_service(pipeline), FIELD_MANAGER_PIPELINE)
         await self._optional(pipeline, HPA, query.query_hpa(pipeline))
@@ -174,6 +179,7 @@ class PipelineReconciler:
             config_map=document["metadata"]["name"],
             secret_versions=versions,
             replicas=resolve.replicas(pipeline.spec.scaling).fixed,
+            key_refs=config.key_refs(serve),
         )
         deployment = await apply_child(
             api, query.query_deployment(pipeline, self._context.settings.release, inputs), FIELD_MANAGER_PIPELINE
@@ -181,6 +187,10 @@ class PipelineReconciler:
         if _rolled_out(deployment):
             await self._drop_old_configs(pipeline, document["metadata"]["name"])
         return deployment
+
+    def _profiles(self, pipeline: RagPipeline) -> tuple[EmbeddingProfile, ...]:
+        """While the database is away: what it said last, so that its outage rolls no pods."""
+        return self._last_profiles.get(pipeline.metadata.uid, ())
 
     async def _optional(self, pipeline: RagPipeline, kind: Any, manifest: Object | None) -> None:
         meta = pipeline.metadata

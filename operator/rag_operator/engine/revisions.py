@@ -10,6 +10,7 @@ from rag_operator.engine.context import Binding, Context
 from rag_operator.kube.client import Object
 from rag_operator.kube.kinds import TENANT
 from rag_operator.stores.leases import Lease, read_leases
+from rag_operator.stores.profiles import recorded_shape
 from rag_operator.stores.promotion import Revision, promote, retire, revisions
 from rag_operator.stores.tenants import TenantRow, read_tenant
 from rag_runtime.contract.config import IndexShape
@@ -68,7 +69,7 @@ def _facts(row: TenantRow, shape: IndexShape, candidate: int | None, leases: lis
     live = [lease for lease in leases if lease.live]
     tenant = str(row.id)
     failures = [lease.failures[tenant] for lease in live if tenant in lease.failures]
-    active_shape = IndexShape.model_validate(row.shape) if row.shape else None
+    active_shape = recorded_shape(row.shape)
     return IndexFacts(
         active=row.active,
         active_current=active_shape is not None and active_shape.spec_hash == shape.spec_hash,

@@ -24,6 +24,16 @@ def failed_documents(row: TenantRow) -> int:
     return int(row.summary.get("deadLetters", 0))
 
 
+def failed(row: TenantRow) -> bool:
+    """Whether the run that ended last, the operator's or a scheduled one, says that it failed."""
+    return (row.summary.get("lastIngestion") or {}).get("succeeded") is False
+
+
+def trouble(row: TenantRow) -> str:
+    """What the run that ended last has to say."""
+    return str((row.summary.get("lastIngestion") or {}).get("message", ""))
+
+
 def of_row(binding: Binding, row: TenantRow, retained: tuple[int, ...], handled: str | None) -> RagTenantStatus:
     """The status without conditions. Figures come from the runs' reports, so that reading them costs nothing."""
     ingestion = row.summary.get("lastIngestion")

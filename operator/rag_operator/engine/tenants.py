@@ -30,9 +30,18 @@ from rag_operator.kube.apply import NameTakenError, apply_child, ensure_secret, 
 from rag_operator.kube.client import Object
 from rag_operator.kube.errors import RefusedError
 from rag_operator.kube.kinds import CONFIG_MAP, PIPELINE, SECRET, TENANT
+from rag_operator.stores.erasure import erase
 from rag_operator.stores.errors import QueryLoginNeeded, StoreProblem, StoreTrouble
-from rag_operator.stores.tenants import ANNOTATION_ADOPT, TenantRequest, TenantRow, ensure_tenant, read_tenant
-from rag_runtime.contract.config import EmbeddingProfile, IndexShape, IngestConfig
+from rag_operator.stores.profiles import recorded_shape
+from rag_operator.stores.tenants import (
+    ANNOTATION_ADOPT,
+    ANNOTATION_ERASE,
+    TenantRequest,
+    TenantRow,
+    ensure_tenant,
+    read_tenant,
+)
+from rag_runtime.contract.config import EmbeddingProfile, IngestConfig
 from rag_runtime.contract.names import TenantNames
 
 READY_PERIOD = 300.0
@@ -128,8 +137,7 @@ class TenantReconciler:
         api, name = self._context.api, names.ingest_database_secret(key.name)
         fresh_key = KEY_PREFIX + self._context.new_password()
         api_key = found(await ensure_secret(api, ingest.api_key_secret(tenant, fresh_key)))
-        async with self._context.transaction(binding) as tx:
-            before = await read_tenant(tx, key.namespace, key.name)
+        before = await self._before(key, tenant, binding)
         incarnation = before.id if before else self._context.new_id()
         login = TenantNames(binding.catalog, incarnation, key.name).ingestion
         live = await api.get(SECRET, key.namespace, name)
@@ -152,10 +160,23 @@ class TenantReconciler:
             row = await ensure_tenant(tx, request)
         return Laid(binding, row)
 
+    async def _before(self, key: Key, tenant: RagTenant, binding: Binding) -> TenantRow | None:
+        """What the catalog has under this name; retained data is erased first where an annotation names it."""
+        async with self._context.transaction(binding) as tx:
+            before = await read_tenant(tx, key.namespace, key.name)
+        asked = _uuid(tenant.metadata.annotations.get(ANNOTATION_ERASE, ""))
+        if before is None or before.id != asked or before.uid == tenant.metadata.uid:
+            return before
+        erased = False
+        while not erased:
+            async with self._context.transaction(binding) as tx:
+                erased = await erase(tx, key.namespace, key.name)
+        return None
+
     async def _ingest(self, live: Object, tenant: RagTenant, laid: Laid, facts: decide.TenantFacts) -> float | None:
         pipeline = laid.binding.pipeline
         tenant_names = TenantNames(laid.binding.catalog, laid.row.id, tenant.metadata.name)
-        document = config.ingest_config(pipeline, tenant, tenant_names, _live_profiles(laid.row))
+        document = config.ingest_config(pipeline, tenant, tenant_names, _live_profiles(laid.binding, laid.row))
         manifest = ingest.ingest_config_map(tenant, document)
         inputs = ingest.IngestInputs(manifest["metadata"]["name"], config.key_refs(document))
         await apply_child(self._context.api, manifest, FIELD_MANAGER_TENANT)
@@ -171,7 +192,8 @@ class TenantReconciler:
             sources=missing or Check(True, Reason.AS_EXPECTED, ""),
             index=index,
             run=run.state,
-            run_message=run.message,
+            run_message=run.message or tenant_status.trouble(row),
+            last_run_failed=tenant_status.failed(row),
             failed_documents=tenant_status.failed_documents(row),
         )
         status = await self._write(live, facts, tenant_status.of_row(laid.binding, row, retained, run.handled))
@@ -217,6 +239,8 @@ def _hashes(api_key: Found) -> tuple[str, ...]:
     return (hashlib.sha256(value).hexdigest(),) if value else ()
 
 
-def _live_profiles(row: TenantRow) -> tuple[EmbeddingProfile, ...]:
+def _live_profiles(binding: Binding, row: TenantRow) -> tuple[EmbeddingProfile, ...]:
     """The profile of the revision that answers, so that ingestion keeps it fresh while another is built."""
-    return (IndexShape.model_validate(row.shape).profile,) if row.shape else ()
+    shape = recorded_shape(row.shape)
+    declared = binding.declared.get(shape.profile.identity) if shape else None
+    return (declared,) if declared else ()

@@ -36,10 +36,10 @@ _ACTIVATE = SQL("UPDATE {s}.revision SET state = 'Active', promoted_at = now(), 
 _MOVE = SQL("""
 UPDATE {c}.pointer p SET active = %(revision)s, promotion = %(number)s,
   shape = (SELECT r.shape FROM {s}.revision r WHERE r.number = %(revision)s),
-  summary = jsonb_build_object('promotedAt', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
-    || CASE WHEN (p.summary #>> '{{ready,revision}}')::int = %(revision)s
-    THEN (p.summary - 'ready' - 'index' - 'promotedAt') || jsonb_build_object('active', p.summary -> 'ready')
-    ELSE (p.summary - 'index' - 'promotedAt') || jsonb_build_object('active', jsonb_build_object('revision', %(revision)s::int)) END
+  summary = CASE WHEN (p.summary #>> '{{ready,revision}}')::int = %(revision)s
+    THEN (p.summary - 'ready' - 'index') || jsonb_build_object('active', p.summary -> 'ready')
+    ELSE (p.summary - 'index') || jsonb_build_object('active', jsonb_build_object('revision', %(revision)s::int)) END
+    || jsonb_build_object('promotedAt', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
 WHERE p.tenant = %(tenant)s
 """)
 _BUMP = SQL("SELECT {c}.bump(%s)")

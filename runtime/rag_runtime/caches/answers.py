@@ -49,9 +49,9 @@ class AnswerCache:
         if found is None:
             return Lookup(answered=False)
         version, value = found
-        if version is not None and int(version) > key.version:
+        if version is not None and version.isdigit() and int(version) > key.version:
             return Lookup(newer=True)
-        return Lookup(json.loads(value) if value is not None else None)
+        return Lookup(_kept(value))
 
     async def put(self, key: AnswerKey, value: dict[str, Any], seconds: float | None) -> None:
         """Keep `value` no longer than `seconds` (until the earliest expiry of its sources; None: none expires)."""
@@ -61,3 +61,12 @@ class AnswerCache:
 
     def _key(self, key: AnswerKey) -> str:
         return answer_key(key.tenant, self._config, key.token, key.acl, key.question)
+
+
+def _kept(value: bytes | None) -> dict[str, Any] | None:
+    """The kept object; what is none of ours counts as absent."""
+    try:
+        found = json.loads(value) if value is not None else None
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None

@@ -68,6 +68,10 @@ CREATE TABLE {c}.pointer (
   fence bigint NOT NULL DEFAULT 0,
   summary jsonb NOT NULL DEFAULT '{{}}'
 ) WITH (fillfactor = 50);
+CREATE TABLE {c}.profile (
+  identity text PRIMARY KEY,
+  profile jsonb NOT NULL
+);
 CREATE TABLE {c}.reader_lease (
   pod text PRIMARY KEY,
   applied bigint NOT NULL,

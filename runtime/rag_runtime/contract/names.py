@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 READERS_PER_LOGIN = 200
-"""Readers a query login may assume: after a GRANT, SET ROLE costs 0.3 ms at 160 memberships, 6-8 ms at 5,000 (probe C)."""
+"""Readers of one query login: after a GRANT, SET ROLE costs 0.3 ms at 160 memberships, 6-8 ms at 5,000 (probe C)."""
 
 
 @dataclass(frozen=True, slots=True)

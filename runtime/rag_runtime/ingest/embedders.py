@@ -9,7 +9,6 @@ from rag_runtime.ingest.errors import ConfigurationError
 from rag_runtime.models.errors import PermanentError
 from rag_runtime.models.ports import DocumentEmbedder
 
-
 Opener = Callable[[EmbeddingProfile, EmbeddingCalls], DocumentEmbedder]
 
 

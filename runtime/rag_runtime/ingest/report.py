@@ -39,6 +39,14 @@ class Counts:
     notes: list[str] = field(default_factory=list)
     """Sentences that a person should read although the run is fine."""
 
+    synced: bool = False
+    """Whether this run read the sources itself, rather than leave that to another run that was at it."""
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether every source was read and every step done. Dead letters are no failure of the run."""
+        return not self.unavailable and not self.problems
+
     def numbers(self) -> dict[str, int]:
         """The counters by name."""
         names = ("added", "updated", "deleted", "unchanged", "failed", "parsed", "embedded")
@@ -68,9 +76,12 @@ class Reporter:
     clock: Callable[[], float] = time.monotonic
     _due: float = 0.0
 
-    async def finished(self, counts: Counts, started: datetime) -> None:
-        """The end of a run."""
+    async def finished(self, counts: Counts, started: datetime, config: str) -> None:
+        """The end of a run; `config` is the digest of the configuration that it has carried out, if it has."""
         last: dict[str, Any] = {"startedAt": stamp(started), "finishedAt": stamp(now()), **counts.numbers()}
+        last["succeeded"] = counts.succeeded
+        if counts.synced and counts.succeeded:
+            last["config"] = config
         if counts.message:
             last["message"] = counts.message
         await self.session.rows(REPORT, [Jsonb({"lastIngestion": last})])

@@ -96,7 +96,7 @@ async def read(session: Session, after: int, upto: int, shard: Shard) -> list[Do
     """The next documents with after < seq ≤ upto in the order of their numbers, bounded in count and bytes."""
     bounds = [after, upto, shard.count, shard.index, WINDOW_DOCUMENTS, WINDOW_BYTES]
     rows = await session.rows(BEHIND, bounds, deadline=BATCH_SECONDS)
-    return [Document(*row[:6], parsed=_parsed(row)) for row in rows]
+    return [Document(row[0], row[1], row[2], row[3], row[4], row[5], _parsed(row)) for row in rows]
 
 
 def _parsed(row: Sequence[Any]) -> Parsed:

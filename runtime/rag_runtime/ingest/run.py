@@ -80,7 +80,7 @@ class Run:
         log.info("the run is over", extra=fields(code=code, **self.counts.numbers()))
         try:
             async with asyncio.timeout(10), store.session() as session:
-                await Reporter(session).finished(self.counts, started)
+                await Reporter(session).finished(self.counts, started, self.config.digest())
         except (RuntimeFault, TimeoutError) as error:
             log.warning("the run's end could not be reported: %s", error)
         return code
@@ -93,7 +93,7 @@ class Run:
             await self._persist(lambda: self._index(store, line, embedders))
         finally:
             await embedders.close()
-        return FAILED if self.counts.unavailable or self.counts.problems else FINE
+        return FINE if self.counts.succeeded else FAILED
 
     async def _persist(self, step: Callable[[], Awaitable[None]]) -> None:
         """Do a step again while the database is away: every step continues where its last commit ended."""
@@ -121,6 +121,7 @@ class Run:
                 return
             sync = Sync(self.config, session, lease.epoch, sandbox, counts, show)
             await holder.hold(store, lease, sync.run())
+            counts.synced = True
         log.info("sync is done", extra=fields(**counts.numbers()))
 
     async def _index(self, store: Store, line: ProgressLine, embedders: Embedders) -> None:

@@ -38,7 +38,8 @@ def relevant(hit: Hit, min_score: float) -> bool:
 
     By meaning: its cosine is at least `min_score`. By words (identifiers, error codes, names that an embedder does not
     know): it holds STRONG_COVERAGE of the question's idf, where words that no passage has count as the rarest, and its
-    cosine, if known, is at least FLOOR_SHARE of `min_score`. Without a vector (embedder down, lexical mode) words decide.
+    cosine, if known, is at least FLOOR_SHARE of `min_score`. Without a vector (embedder down, lexical mode) the words
+    alone decide.
     """
     by_words = (hit.coverage or 0.0) >= STRONG_COVERAGE
     if hit.cosine is None:

@@ -76,6 +76,11 @@ class ReaderLease:
         """Whether requests may pin now."""
         return self.remaining > 0
 
+    @property
+    def held_once(self) -> bool:
+        """Whether this pod has ever held its lease, and so has once reached the database and proven its tenants."""
+        return self._safe_until > float("-inf")
+
     async def run(self) -> None:
         """Renew every 10 s and at each promotion, for ever. Ends by cancellation."""
         while True:

@@ -71,7 +71,8 @@ class Service:
         """The HTTP service over these parts."""
         checks = {
             "catalog": lambda: self.catalog.applied,
-            "lease": lambda: self.lease.fresh,
+            # once only: an outage of Postgres takes every pod's lease, and pods without traffic could not even say so
+            "lease": lambda: self.lease.held_once,
             "embedder": lambda: self._warm,
             "serving": lambda: not self.drain.draining,
         }

@@ -3,8 +3,8 @@
     python -m tests.bench.serve.query [--chunks 20000] [--requests 400] [--concurrency 8]
 
 Passages are 120 words each of Python's standard library, questions three to six words of a passage, which is harsh for
-BM25 (probe F asked so). Passages get vectors of random directions, which is harsh for HNSW and saves embedding 20,000 of
-them (15 minutes). The question's own embedding is real and counts.
+BM25 (probe F asked so). Passages get vectors of random directions, which is harsh for HNSW and saves embedding 20,000
+(15 minutes). The question's own embedding is real and counts.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from rag_runtime.retrieve.database import Database
 from rag_runtime.retrieve.search import Question, Searcher
 from rag_runtime.retrieve.tenants import Target
 from tests.integration.serve.laying import Doc, lay_revision
+from tests.integration.serve.running import eventually
 from tests.support.catalog import TestCatalog, api_key_of, lay_catalog
 from tests.support.fixtures import wait_for_port
 from tests.support.postgres import SETTINGS, free_port, running
@@ -85,7 +86,10 @@ def corpus(chunks: int, questions: int) -> Corpus:
     asked = rng.integers(0, len(docs), questions)
     noisy = vectors[asked] + rng.standard_normal((questions, 384)).astype(np.float32) * 0.05
     return Corpus(
-        docs, vectors, [_question(rng, docs[i].text) for i in asked], noisy / np.linalg.norm(noisy, axis=1, keepdims=True)
+        docs,
+        vectors,
+        [_question(rng, docs[i].text) for i in asked],
+        noisy / np.linalg.norm(noisy, axis=1, keepdims=True),
     )
 
 
@@ -144,8 +148,7 @@ async def process(config: ServeConfig, folder: Path) -> AsyncIterator[str]:
     child = await asyncio.create_subprocess_exec(*command, env=environment)
     try:
         async with aiohttp.ClientSession() as http:
-            while not await _ready(http, port):
-                await asyncio.sleep(0.1)
+            await eventually(lambda: _ready(http, port), 60)
         yield f"http://127.0.0.1:{port}"
     finally:
         child.terminate()
@@ -189,14 +192,14 @@ async def redis(folder: Path) -> AsyncIterator[Cache]:
     program, port = shutil.which("redis-server"), free_port()
     assert program is not None
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    child = await asyncio.create_subprocess_exec(*command, stdout=subprocess.DEVNULL)
     try:
-        wait_for_port(port)
+        await asyncio.to_thread(wait_for_port, port)
         (folder / "redis").write_text(f"redis://127.0.0.1:{port}/0")
         yield Cache(url_file=PurePosixPath(folder / "redis"))
     finally:
         child.terminate()
-        child.wait(10)
+        await child.wait()
 
 
 async def main(options: argparse.Namespace) -> None:

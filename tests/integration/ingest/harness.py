@@ -30,7 +30,9 @@ from rag_runtime.models.ports import DocumentEmbedder, Vectors
 from tests.support.catalog import TestCatalog
 
 DIMENSIONS = 16
-SHAPE = IndexShape(profile=EmbeddingProfile(model="hashed", dimensions=DIMENSIONS), chunking=Chunking(size=40, overlap=0))
+SHAPE = IndexShape(
+    profile=EmbeddingProfile(model="hashed", dimensions=DIMENSIONS), chunking=Chunking(size=40, overlap=0)
+)
 
 
 def other(shape: IndexShape = SHAPE, **profile: Any) -> IndexShape:
@@ -40,7 +42,7 @@ def other(shape: IndexShape = SHAPE, **profile: Any) -> IndexShape:
 
 @dataclass(slots=True)
 class HashEmbedder:
-    """Vectors from a text's hash. `before` is awaited before each call: a test's hook into the middle of an embedding."""
+    """Vectors from a text's hash. `before` is awaited before each call: a hook into the middle of an embedding."""
 
     dimensions: int = DIMENSIONS
     before: Callable[[Sequence[str]], Any] | None = None
@@ -122,7 +124,7 @@ class Desk:
         """Rows as the owner sees them; `{c}` and `{s}` are the catalog's and the tenant's schema."""
         with self.catalog.connect() as owner:
             filled = statement.format(c=self.catalog.names.schema, s=self.tenant.schema)
-            cursor = owner.execute(sql.SQL(filled), params)  # type: ignore[arg-type]
+            cursor = owner.execute(sql.SQL(filled), params)
             return cursor.fetchall() if cursor.description else []
 
     def one(self, statement: str, *params: object) -> Any:
@@ -177,5 +179,5 @@ def make_desk(catalog: TestCatalog, home: Path, name: str = "acme") -> Desk:
 async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
     """Return when `condition` holds; TimeoutError after `seconds`."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is waited for happens in Postgres or another process
             await asyncio.sleep(0.02)

@@ -1,4 +1,4 @@
-"""DATA §3: chunks don't come back after a delete during a slow embedding call, and who may read is never of yesterday."""
+"""DATA §3: chunks don't come back after a delete during a slow embedding call, and who may read is of today."""
 
 from __future__ import annotations
 

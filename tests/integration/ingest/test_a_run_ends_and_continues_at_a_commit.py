@@ -26,7 +26,7 @@ index.BATCH_CHUNKS, sync.BATCH_DOCUMENTS = 4, 10
 from rag_runtime.cli import main
 sys.exit(main(["ingest", "--config", sys.argv[1]]))
 """
-PAGES = {f"page{i}": f"# Page {i}\n\n" + f"The quick brown fox jumps over the lazy dog {i}. " * 12 for i in range(40)}
+PAGES = {f"page{i}": f"# Page {i}\n\n" + f"The quick brown fox jumps over the lazy dog {i}. " * 5 for i in range(24)}
 
 
 async def _start(desk: Desk, tmp_path: Path) -> asyncio.subprocess.Process:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+
+import pytest
 
 from rag_runtime.contract.config import EmbeddingProfile, Endpoint
 from rag_runtime.ingest import run as run_module
@@ -11,8 +14,6 @@ from rag_runtime.models.errors import ModelRejected, ModelUnavailable
 from rag_runtime.models.factory import document_embedder
 from tests.integration.ingest.harness import SHAPE, Desk
 from tests.support.openai_server import Behaviour, openai_server
-
-import pytest  # isort: skip
 
 
 def _endpoint(desk: Desk, base_url: str, dimensions: int = 32) -> None:
@@ -57,7 +58,9 @@ async def test_wrong_dimensions_fail_the_run_with_a_sentence(desk: Desk) -> None
 
 
 async def test_a_chunk_that_is_refused_for_good_is_left_out_and_the_watermark_moves_on(desk: Desk) -> None:
-    paragraphs = [f"Paragraph {i} has words of its own which fill a chunk quite well, or so one hopes. " * 2 for i in range(4)]
+    paragraphs = [
+        f"Paragraph {i} has words of its own which fill a chunk quite well, or so one hopes. " * 2 for i in range(4)
+    ]
 
     async def refuse(texts: Sequence[str]) -> None:
         if any("Paragraph 2" in text for text in texts):
@@ -86,10 +89,7 @@ async def test_an_endpoint_that_stays_away_fails_the_run_and_the_next_continues_
 ) -> None:
     monkeypatch.setattr("rag_runtime.ingest.index.BATCH_CHUNKS", 2)
 
-    def impatient(*arguments: object) -> PatientEmbedder:
-        return PatientEmbedder(*arguments, patience=0.0)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(run_module, "PatientEmbedder", impatient)
+    monkeypatch.setattr(run_module, "PatientEmbedder", partial(PatientEmbedder, patience=0.0))
     calls = 0
 
     async def fail_later(texts: Sequence[str]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
 import time
 from pathlib import PurePosixPath
 
@@ -36,8 +35,8 @@ def _spoil(desk: Desk) -> None:
     (folder / "invalid.txt").write_bytes(bytes(range(128, 256)) * 20)
     (folder / "bomb.html").write_bytes(b"<div>" * 5_000)
     (folder / "photo.png").write_bytes(b"\x89PNG")
-    os.symlink("/etc/passwd", folder / "outside.txt")
-    os.symlink("nowhere.txt", folder / "dangling.txt")
+    (folder / "outside.txt").symlink_to("/etc/passwd")
+    (folder / "dangling.txt").symlink_to("nowhere.txt")
     (folder / f"{'long' * 60}.md").write_text("a long name is fine")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 
-from rag_runtime.contract.names import TenantNames
 from rag_runtime.ingest import documents, revisions
 from rag_runtime.ingest.documents import Changed, Facts
 from rag_runtime.ingest.leases import Holder, LeaseKey
@@ -69,8 +68,3 @@ async def test_shards_read_disjoint_documents_that_are_all_of_them(desk: Desk) -
         row[0] for row in desk.rows("SELECT id FROM {s}.document")
     )
     assert all(row.id % 4 == i for i, part in enumerate(parts) for row in part)
-
-
-def test_the_names_in_the_config_are_the_tenants(desk: Desk) -> None:
-    tenant: TenantNames = desk.tenant
-    assert desk.config.tenant_schema == tenant.schema

@@ -32,7 +32,7 @@ STATEMENTS = {
     "create a function": "CREATE FUNCTION {s}.x() RETURNS int LANGUAGE sql AS 'SELECT 1'",
     "create a function in public": "CREATE FUNCTION public.x() RETURNS int LANGUAGE sql AS 'SELECT 1'",
     "alter a chunk table": "ALTER TABLE {s}.chunk_r1 ADD x int",
-    "add a trigger": "CREATE TRIGGER x BEFORE INSERT ON {s}.document EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+    "add a trigger": "CREATE TRIGGER x BEFORE INSERT ON {s}.document EXECUTE FUNCTION tsvector_update_trigger()",
     "add a policy": "CREATE POLICY x ON {s}.document USING (true)",
     "replace a view": "CREATE OR REPLACE VIEW {s}.chunk_r1_v AS SELECT 1",
     "drop a table": "DROP TABLE {s}.chunk_r1",
@@ -56,19 +56,21 @@ STATEMENTS = {
 }
 
 
-@pytest.mark.parametrize("statement", STATEMENTS.values(), ids=STATEMENTS.keys())
-async def test_it_may_not(two: tuple[Desk, Desk], statement: str) -> None:
+async def test_it_may_not(two: tuple[Desk, Desk]) -> None:
     ours, theirs = two
     names = ours.catalog.names
-    filled = statement.format(
-        s=ours.tenant.schema, t=theirs.tenant.schema, c=names.schema, o=names.owner, r=theirs.tenant.reader
-    )
-    with (
-        psycopg.connect(conninfo(ours.database), autocommit=True) as login,
-        pytest.raises(psycopg.Error) as refusal,
-    ):
-        login.execute(filled)  # type: ignore[call-overload]
-    assert refusal.value.sqlstate == DENIED, refusal.value
+    allowed = []
+    with psycopg.connect(conninfo(ours.database), autocommit=True) as login:
+        for what, statement in STATEMENTS.items():
+            filled = statement.format(
+                s=ours.tenant.schema, t=theirs.tenant.schema, c=names.schema, o=names.owner, r=theirs.tenant.reader
+            )
+            try:
+                login.execute(filled)
+                allowed.append(what)
+            except psycopg.Error as refusal:
+                assert refusal.sqlstate == DENIED, f"{what}: {refusal}"
+    assert allowed == []
 
 
 async def test_it_sees_its_own_dead_letters_only(two: tuple[Desk, Desk]) -> None:

@@ -7,7 +7,20 @@ import random
 from rag_runtime.contract.config import IndexType
 from tests.integration.ingest.harness import SHAPE, Desk, other
 
-WORDS = "apple bridge cloud drum eagle forest garden harbour island jungle kettle lantern".split()
+WORDS = [
+    "apple",
+    "bridge",
+    "cloud",
+    "drum",
+    "eagle",
+    "forest",
+    "garden",
+    "harbour",
+    "island",
+    "jungle",
+    "kettle",
+    "lantern",
+]
 
 
 def _terms(desk: Desk, revision: int) -> list[tuple[object, ...]]:
@@ -16,8 +29,8 @@ def _terms(desk: Desk, revision: int) -> list[tuple[object, ...]]:
 
 def _postings(desk: Desk, revision: int) -> list[tuple[object, ...]]:
     return desk.rows(
-        f"SELECT t.term, c.path, c.ordinal FROM {{s}}.post_r{revision} p JOIN {{s}}.term_r{revision} t ON t.id = p.term_id"
-        f" JOIN {{s}}.chunk_r{revision} c ON c.id = p.chunk ORDER BY 1, 2, 3"
+        f"SELECT t.term, c.path, c.ordinal FROM {{s}}.post_r{revision} p"
+        f" JOIN {{s}}.term_r{revision} t ON t.id = p.term_id JOIN {{s}}.chunk_r{revision} c ON c.id = p.chunk ORDER BY 1, 2, 3"
     )
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
+from rag_runtime.ingest import revisions
+from rag_runtime.ingest.leases import Holder, LeaseKey
 from rag_runtime.models.errors import ModelRejected
-from tests.integration.ingest.harness import Desk, other
+from tests.integration.ingest.harness import Desk, other, until
 
 
 async def test_a_build_that_nothing_serves_from_leaves_it_alone(desk: Desk) -> None:
@@ -86,3 +89,22 @@ async def test_a_document_that_is_refused_leaves_it_alone(desk: Desk) -> None:
     assert (await desk.run())["failed"] == 1
     assert [chunk[2] for chunk in desk.chunks()] == ["words"]
     assert desk.version() == before
+
+
+async def test_a_promotion_waits_for_a_batch_so_that_no_row_changes_under_the_promoted_version(desk: Desk) -> None:
+    """The batch looked at the pointer before the promotion: it does not move the version, so it must commit first."""
+    desk.write(one="words")
+    await desk.run()
+    async with desk.store.session() as session:
+        lease = await Holder("index", 60).take(session, LeaseKey("Index", 1))
+        assert lease is not None
+        async with session.transaction():
+            await session.rows(revisions.BEGIN, [1, 0, lease.epoch])
+            (row,) = await session.rows("SELECT id FROM {s}.document")
+            await session.rows(revisions.REPLACE, [1, [row[0]]])
+            await session.rows(revisions.COMMIT, [1, 0, lease.epoch, lease.watermark, lease.watermark, [row[0]]])
+            promotion = asyncio.create_task(asyncio.to_thread(desk.promote))
+            await until(lambda: bool(desk.rows("SELECT 1 FROM pg_locks WHERE NOT granted")))
+            before = desk.version()
+        await promotion
+    assert desk.version()[0] == before[0] + 1

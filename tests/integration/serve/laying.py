@@ -16,7 +16,6 @@ from rag_runtime.contract.names import TenantNames
 from rag_runtime.models.ports import Vectors
 from tests.support.catalog import PASSWORD, TestCatalog
 
-
 _DOCUMENT = """
 INSERT INTO {s}.document (source, path, seq, content_hash, extractor, media_type, uri, title, text, acl, expires_at)
 VALUES ('s', %s, %s, 'h', 'e', 'text/plain', %s, %s, %s, %s, %s) RETURNING id

@@ -57,10 +57,12 @@ async def test_an_error_quotes_nothing_of_the_question(laid: Laid) -> None:
 
 async def test_the_key_may_come_as_x_api_key_and_the_request_id_from_the_caller(laid: Laid) -> None:
     headers = {"x-api-key": api_key_of("acme"), "x-request-id": "a-callers-own-id"}
-    async with serving(laid.config()) as running:
-        async with running.http.post(f"{running.url}/v1/query", json=QUESTION, headers=headers) as response:
-            assert response.status == 200
-            assert (await response.json())["request_id"] == response.headers["x-request-id"] == "a-callers-own-id"
+    async with (
+        serving(laid.config()) as running,
+        running.http.post(f"{running.url}/v1/query", json=QUESTION, headers=headers) as response,
+    ):
+        assert response.status == 200
+        assert (await response.json())["request_id"] == response.headers["x-request-id"] == "a-callers-own-id"
 
 
 async def test_a_stream_tells_sources_then_text_then_the_whole(laid: Laid) -> None:
@@ -70,8 +72,8 @@ async def test_a_stream_tells_sources_then_text_then_the_whole(laid: Laid) -> No
             assert got.headers["content-type"].startswith("text/event-stream")
             frames = [frame.split("\n", 1) for frame in (await got.text()).strip().split("\n\n")]
     events = [(event.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for event, data in frames]
-    assert [name for name, _ in events][0] == "sources"
-    assert [name for name, _ in events][-1] == "done"
+    assert events[0][0] == "sources"
+    assert events[-1][0] == "done"
     text = "".join(data["text"] for name, data in events if name == "text")
     done = events[-1][1]
     assert text == done["answer"]

@@ -67,12 +67,14 @@ async def test_a_model_that_fails_leaves_extracts_marked_degraded_and_uncached(l
 
 
 async def test_a_model_that_hangs_is_left_at_the_deadline(laid: Laid) -> None:
-    async with models.openai_server(models.Behaviour(delay=3.0)) as endpoint:
-        async with serving(with_model(laid, endpoint.base_url, timeout_seconds=0.5)) as running:
-            started = time.monotonic()
-            body = (await running.ask("acme", QUESTION)).body
-            assert time.monotonic() - started < 2.0
-            assert body["degraded_reasons"] == ["generation"]
+    async with (
+        models.openai_server(models.Behaviour(delay=3.0)) as endpoint,
+        serving(with_model(laid, endpoint.base_url, timeout_seconds=0.5)) as running,
+    ):
+        started = time.monotonic()
+        body = (await running.ask("acme", QUESTION)).body
+        assert time.monotonic() - started < 2.0
+        assert body["degraded_reasons"] == ["generation"]
 
 
 async def test_a_dead_model_is_not_asked_again_and_again(laid: Laid) -> None:
@@ -86,9 +88,11 @@ async def test_a_dead_model_is_not_asked_again_and_again(laid: Laid) -> None:
 
 
 async def test_a_stream_that_breaks_off_begins_anew_with_extracts(laid: Laid) -> None:
-    async with models.openai_server(models.Behaviour(cut_after=2)) as endpoint:
-        async with serving(with_model(laid, endpoint.base_url)) as running:
-            body = (await running.ask("acme", QUESTION)).body
+    async with (
+        models.openai_server(models.Behaviour(cut_after=2)) as endpoint,
+        serving(with_model(laid, endpoint.base_url)) as running,
+    ):
+        body = (await running.ask("acme", QUESTION)).body
     assert body["degraded_reasons"] == ["generation"]
     assert "25th" in body["answer"]
     assert body["answer"].count("Salaries") == 1
@@ -105,13 +109,15 @@ def with_embedder(laid: Laid, base_url: str) -> ServeConfig:
 
 
 async def test_without_the_embedder_words_answer_degraded(laid: Laid) -> None:
-    async with models.openai_server(models.Behaviour(dimensions=64)) as endpoint:
-        async with serving(with_embedder(laid, endpoint.base_url)) as running:
-            assert (await running.ask("acme", "When are salaries paid?")).body["degraded"] is False
-            endpoint.fail(500, times=100)
-            body = (await running.ask("acme", "Salaries paid on the 25th?")).body
-            assert (body["degraded"], body["degraded_reasons"]) == (True, ["embedding"])
-            assert body["sources"][0]["path"] == "e/pay.md"
+    async with (
+        models.openai_server(models.Behaviour(dimensions=64)) as endpoint,
+        serving(with_embedder(laid, endpoint.base_url)) as running,
+    ):
+        assert (await running.ask("acme", "When are salaries paid?")).body["degraded"] is False
+        endpoint.fail(500, times=100)
+        body = (await running.ask("acme", "Salaries paid on the 25th?")).body
+        assert (body["degraded"], body["degraded_reasons"]) == (True, ["embedding"])
+        assert body["sources"][0]["path"] == "e/pay.md"
 
 
 async def test_a_profile_that_the_configuration_lacks_degrades(laid: Laid) -> None:
@@ -139,13 +145,13 @@ async def private_redis(port: int, folder: Path) -> AsyncIterator[None]:
     program = shutil.which("redis-server")
     assert program is not None
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.DEVNULL)
     try:
         await asyncio.to_thread(wait_for_port, port)
         yield
     finally:
         process.terminate()
-        await asyncio.to_thread(process.wait, 10)
+        await process.wait()
 
 
 async def test_without_redis_it_answers_at_full_speed_and_caches_again_later(laid: Laid, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -30,24 +29,23 @@ QUESTION = {"question": "When do I get my salary?"}
 
 
 @asynccontextmanager
-async def process(config: ServeConfig, folder: Path, pod: str) -> AsyncIterator[tuple[subprocess.Popen[bytes], str]]:
+async def process(config: ServeConfig, folder: Path, pod: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     """`rag-runtime serve` as the image runs it; ready."""
     file, port = folder / f"{pod}.json", free_port()
     file.write_text(config.model_dump_json(by_alias=True))
     environment = os.environ | {"RAG_HTTP_HOST": "127.0.0.1", "RAG_HTTP_PORT": str(port), "POD_NAME": pod}
+    command = [sys.executable, "-m", "rag_runtime", "serve", "--config", str(file)]
     with (folder / f"{pod}.log").open("wb") as log:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "rag_runtime", "serve", "--config", file], env=environment, stderr=log, stdout=log
-        )
+        child = await asyncio.create_subprocess_exec(*command, env=environment, stderr=log, stdout=log)
     url = f"http://127.0.0.1:{port}"
     try:
         async with aiohttp.ClientSession() as http:
             await eventually(lambda: answers(http, f"{url}/readyz"), 30)
         yield child, url
     finally:
-        if child.poll() is None:
+        if child.returncode is None:
             child.kill()
-        await asyncio.to_thread(child.wait, 10)
+        await child.wait()
 
 
 async def answers(http: aiohttp.ClientSession, url: str) -> bool:
@@ -59,7 +57,7 @@ async def answers(http: aiohttp.ClientSession, url: str) -> bool:
 
 
 async def test_a_rolling_update_under_load_loses_no_request(laid: Laid, tmp_path: Path) -> None:
-    """Clients keep their connections alive and go to the other pod once this one says close, as a Service has them do."""
+    """Clients keep their connection alive and go to the other pod once this one closes it, as a Service has them do."""
     async with (
         process(laid.config(), tmp_path, "pod-0") as (old, old_url),
         process(laid.config(), tmp_path, "pod-1") as (_, new_url),
@@ -81,7 +79,7 @@ async def test_a_rolling_update_under_load_loses_no_request(laid: Laid, tmp_path
         clients = [asyncio.create_task(client()) for _ in range(8)]
         await asyncio.sleep(0.5)
         old.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(old.wait, 30) == 0
+        assert await asyncio.wait_for(old.wait(), 30) == 0
         ends.set()
         await asyncio.gather(*clients)
     assert found.keys() == {200, "closed"}
@@ -101,7 +99,7 @@ async def test_a_streaming_answer_is_finished_before_the_process_ends(laid: Laid
                 child.send_signal(signal.SIGTERM)
                 await eventually(lambda: unready(url), 2)
                 text = (await response.read()).decode()
-            assert await asyncio.to_thread(child.wait, 30) == 0
+            assert await asyncio.wait_for(child.wait(), 30) == 0
     assert "event: done" in text
     assert "word59" in text
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import numpy as np
 import pytest
 
 from rag_runtime.contract.config import EmbeddingProfile, Endpoint, IndexShape, ServeConfig
@@ -23,8 +24,6 @@ def two_profiles(laid: Laid, base_url: str) -> tuple[ServeConfig, int, int]:
     """Configuration, a revision of the built-in embedder, and one of an endpoint with other dimensions."""
     other = EmbeddingProfile(endpoint=Endpoint(base_url=base_url), model="hashed", dimensions=64)
     first = laid.lay(laid.acme, OLD, IndexShape(profile=laid.shape.profile, m=8))
-    import numpy as np
-
     vectors = np.stack([models.embed(doc.text, 64) for doc in NEW])
     second = lay_revision(laid.catalog, laid.acme, IndexShape(profile=other), NEW, vectors)
     profiles = {profile.identity: profile for profile in (laid.shape.profile, other)}
@@ -80,7 +79,7 @@ async def test_after_a_promotion_no_pod_answers_from_an_older_cache(laid: Laid, 
         laid.catalog.promote(laid.acme.incarnation, second)
 
         async def moved() -> bool:
-            return (await one.ask("acme", QUESTION)).body["revision"] == second
+            return bool((await one.ask("acme", QUESTION)).body["revision"] == second)
 
         await eventually(moved, 2.0)
         await asyncio.sleep(0.05)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
 import psycopg
 import pytest
 
+from rag_operator.stores.erasure import LOCK_TIMEOUT
 from rag_operator.stores.errors import StoreTrouble
 from rag_operator.stores.leases import read_leases
 from rag_operator.stores.promotion import Refusal, Retirement, promote, retire, revisions
 from rag_operator.stores.tenants import TenantRow
-from tests.integration.stores.world import Ingestion, World, next_xid
+from tests.integration.stores.world import Ingestion, World, writes_nothing
 
 
 async def step(world: World, row: TenantRow, revision: int) -> Retirement:
@@ -46,9 +49,8 @@ async def test_it_waits_for_every_live_pod_and_for_no_dead_one(
             ("slow", True, 1),
         ]
     assert (await step(world, row, first)).refusal is Refusal.BEGUN
-    xid = next_xid(world)
     assert await step(world, row, first) == Retirement(Refusal.STILL_READ, ("slow",))
-    assert next_xid(world) == xid
+    assert await writes_nothing(world, lambda: step(world, row, first))
     world.lease("slow", pinned=2)
     assert (await step(world, row, first)).retired
     assert (await step(world, row, first)).retired
@@ -105,6 +107,8 @@ async def test_a_long_query_delays_dropping_but_nobody_else(world: World, swappe
     await step(world, row, first)
     with world.connect() as reader, reader.transaction():
         reader.execute(f"SELECT * FROM {row.schema}.chunk_r{first}")
+        began = time.monotonic()
         with pytest.raises(StoreTrouble, match="lock timeout"):
             await step(world, row, first)
+        assert time.monotonic() - began < LOCK_TIMEOUT + 2
     assert (await step(world, row, first)).retired
