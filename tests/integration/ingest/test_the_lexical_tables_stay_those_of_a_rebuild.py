@@ -7,20 +7,7 @@ import random
 from rag_runtime.contract.config import IndexType
 from tests.integration.ingest.harness import SHAPE, Desk, other
 
-WORDS = [
-    "apple",
-    "bridge",
-    "cloud",
-    "drum",
-    "eagle",
-    "forest",
-    "garden",
-    "harbour",
-    "island",
-    "jungle",
-    "kettle",
-    "lantern",
-]
+WORDS = ["apple", "bridge", "cloud", "drum", "eagle", "forest", "garden", "harbour", "island", "jungle", "kettle"]
 
 
 def _terms(desk: Desk, revision: int) -> list[tuple[object, ...]]:
@@ -30,7 +17,8 @@ def _terms(desk: Desk, revision: int) -> list[tuple[object, ...]]:
 def _postings(desk: Desk, revision: int) -> list[tuple[object, ...]]:
     return desk.rows(
         f"SELECT t.term, c.path, c.ordinal FROM {{s}}.post_r{revision} p"
-        f" JOIN {{s}}.term_r{revision} t ON t.id = p.term_id JOIN {{s}}.chunk_r{revision} c ON c.id = p.chunk ORDER BY 1, 2, 3"
+        f" JOIN {{s}}.term_r{revision} t ON t.id = p.term_id"
+        f" JOIN {{s}}.chunk_r{revision} c ON c.id = p.chunk ORDER BY 1, 2, 3"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from rag_runtime.caches.keys import answer_key, config_digest, digest, embedding_key, version_key
@@ -34,7 +35,7 @@ def test_no_key_holds_the_question() -> None:
 
 
 def test_only_settings_that_shape_answers_void_the_cache() -> None:
-    changed = [{"retrieval": Retrieval(top_k=3)}, {"answering": Answering(no_answer="no")}]
+    changed: list[dict[str, Any]] = [{"retrieval": Retrieval(top_k=3)}, {"answering": Answering(no_answer="no")}]
     digests = {config_digest(CONFIG.model_copy(update=change)) for change in changed} | {config_digest(CONFIG)}
     assert len(digests) == 3
     assert config_digest(CONFIG.model_copy(update={"pipeline": "x/y"})) == config_digest(CONFIG)
