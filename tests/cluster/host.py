@@ -20,6 +20,7 @@ NODE_ADDRESS = "10.244.0.1"
 POD_RANGE = "10.244.0.0/24"
 _CGROUPS = Path("/sys/fs/cgroup")
 _MNT_DETACH = 2
+_PODS_END_SECONDS = 20.0
 _CHAIN_PREFIXES = ("KUBE-", "CNI-")
 
 # None: not ours to set, but kubelet or kube-proxy do; all are put back.
@@ -218,8 +219,8 @@ def pids_in(name: str) -> set[int]:
     return found
 
 
-def remove_cgroup(name: str) -> None:
-    """Kill what runs in the control group and remove it."""
+def kill_pods(name: str) -> None:
+    """Kill what runs in the control group."""
 
     def empty() -> bool:
         for pid in pids_in(name):
@@ -227,9 +228,21 @@ def remove_cgroup(name: str) -> None:
                 os.kill(pid, signal.SIGKILL)
         return not pids_in(name)
 
-    if not wait_until(empty, 15.0):
+    if not wait_until(empty, _PODS_END_SECONDS):
         raise ClusterError(f"processes of pods don't end: {sorted(pids_in(name))}")
-    for group in cgroups(name):
-        for folder in sorted((path for path in group.rglob("*") if path.is_dir()), key=lambda path: -len(path.parts)):
-            folder.rmdir()
-        group.rmdir()
+
+
+def remove_cgroup(name: str) -> None:
+    """Remove the control group, once nobody makes new ones in it; the kernel may hold one busy for a moment."""
+
+    def removed() -> bool:
+        kill_pods(name)
+        for group in cgroups(name):
+            below = [path for path in group.rglob("*") if path.is_dir()]
+            for folder in [*sorted(below, key=lambda path: -len(path.parts)), group]:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+        return not cgroups(name)
+
+    if not wait_until(removed, _PODS_END_SECONDS):
+        raise ClusterError(f"control groups can't be removed: {', '.join(map(str, cgroups(name)))}")

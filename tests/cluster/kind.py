@@ -73,7 +73,7 @@ class KindCluster:
     def build_images(self) -> None:
         """Build with the container engine, whose own cache makes an unchanged image a matter of a second; load."""
         for recipe in RECIPES:
-            reference = recipe.reference.removeprefix("docker.io/")
+            reference = recipe.reference
             with tempfile.TemporaryDirectory() as folder:
                 context = Path(folder) / "context"
                 stage(recipe, context)

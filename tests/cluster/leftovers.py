@@ -23,9 +23,10 @@ def remove(name: str, ledger: Ledger) -> None:
     folder, run = cluster_folder(name), run_folder(name)
     known = state.read(folder)
     processes.end(ledger.named(*_STARTERS), grace=2.0)
-    host.remove_cgroup(f"rag-{name}")
+    host.kill_pods(f"rag-{name}")
     processes.end(ledger.named("containerd"), grace=3.0)
     processes.end(ledger.alive(), grace=1.0)
+    host.remove_cgroup(f"rag-{name}")  # not before: a container that is just being made makes its group anew
     host.unmount_below(folder, run)
     if known is not None:
         host.remove_bridge()

@@ -17,7 +17,7 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.errors import ClusterError
 from tests.cluster.paths import REPOSITORY, run_folder
 
-PAUSE_IMAGE = "docker.io/rag-operator/pause:dev"
+PAUSE_IMAGE = "rag-operator/pause:dev"
 DOMAIN = "cluster.local"
 METRICS_PORT = 10251
 DNS_READY_PORT = 10254
@@ -38,6 +38,11 @@ class Node:
     def ctr(self, *arguments: str) -> str:
         """Run containerd's client in the kubelet's namespace."""
         return host.run("ctr", "--address", str(self.socket), "--namespace", "k8s.io", *arguments)
+
+    def full_name(self, reference: str) -> str:
+        """The image's name with the domain that the runtime puts before a name without one, as it did for pause."""
+        pause = next(name for name in self.ctr("image", "ls", "-q").split() if name.endswith(f"/{PAUSE_IMAGE}"))
+        return pause.removesuffix(PAUSE_IMAGE) + reference
 
     def import_images(self, write: Callable[[IO[bytes]], None]) -> None:
         """Give containerd the archive that `write` writes, without a file in between."""

@@ -31,6 +31,13 @@ def command_line(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=False)
 
 
+def kill_once_it_started(up: subprocess.Popen[bytes], program: str) -> None:
+    started = cluster_folder(NAME) / "logs" / f"{program}.log"
+    assert wait_until(lambda: started.exists() or up.poll() is not None, 60, every=0.01)
+    assert up.poll() is None, "up ended by itself"
+    up.send_signal(signal.SIGKILL)
+
+
 def rules(family: str) -> set[str]:
     saved = subprocess.run([f"{family}-save"], capture_output=True, text=True, check=False).stdout
     return {line for line in saved.splitlines() if line.startswith("-A ")} | set(re.findall(r"^:(\S+) -", saved, re.M))
@@ -99,22 +106,17 @@ def test_down_after_pods_and_volumes_leaves_nothing(before: Machine) -> None:
 @pytest.mark.parametrize("program", ["etcd", "containerd", "kubelet", "metrics-server"])
 def test_down_after_an_up_that_was_killed_leaves_nothing(before: Machine, program: str) -> None:
     """Killed as soon as the program runs: at the start, before the node, with the node, and near the end."""
-    folder = cluster_folder(NAME)
     command = [sys.executable, "-m", "tests.cluster", "up", "--name", NAME]
     with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL) as starting:
-        started = folder / "logs" / f"{program}.log"
-        assert wait_until(started.exists, 60, every=0.01)
-        starting.send_signal(signal.SIGKILL)
+        kill_once_it_started(starting, program)
     assert command_line("down").returncode == 0
     assert machine() == before
 
 
 def test_up_after_an_up_that_was_killed_starts_anew(before: Machine) -> None:
-    folder = cluster_folder(NAME)
     command = [sys.executable, "-m", "tests.cluster", "up", "--name", NAME]
     with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL) as starting:
-        assert wait_until((folder / "logs" / "kubelet.log").exists, 60, every=0.01)
-        starting.send_signal(signal.SIGKILL)
+        kill_once_it_started(starting, "kubelet")
     done = command_line("up")
     assert done.returncode == 0, done.stderr
     assert "left half up" in done.stderr

@@ -48,6 +48,8 @@ class Behaviour:
     """When set, any other key is refused with 401."""
     cut_after: int | None = None
     """Events after which a stream's connection is cut."""
+    end_after: int | None = None
+    """Events after which a stream ends as if it were complete, without a finish reason."""
     delta_delay: float = 0.0
     """Seconds between the deltas of a stream."""
     tells_usage: bool = True
@@ -131,6 +133,8 @@ class OpenAIServer:
         for sent, word in enumerate(words):
             if sent == self.behaviour.cut_after:
                 raise ConnectionAbortedError("cut")  # uvicorn closes the connection without the final chunk
+            if sent == self.behaviour.end_after:
+                return
             await asyncio.sleep(self.behaviour.delta_delay)
             yield _event(head | {"choices": [{"index": 0, "delta": {"content": word}, "finish_reason": None}]})
         yield _event(head | {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})

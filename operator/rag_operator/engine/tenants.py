@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from rag_operator.api import names
-from rag_operator.api.conditions import ConditionType, Reason, is_true, merge
+from rag_operator.api.conditions import ConditionStatus, ConditionType, Reason, find, is_true, merge
 from rag_operator.api.errors import InvalidSpec
 from rag_operator.api.names import FIELD_MANAGER_TENANT, FINALIZER
 from rag_operator.api.parse import parse_pipeline, parse_tenant
@@ -23,13 +23,13 @@ from rag_operator.engine.finalizer import add_finalizer
 from rag_operator.engine.queue import Key
 from rag_operator.engine.refusals import refusal
 from rag_operator.engine.revisions import Revisions
-from rag_operator.engine.runs import Runs
+from rag_operator.engine.runs import Runs, finished
 from rag_operator.engine.secrets import Found, found
 from rag_operator.engine.sources import missing_source
 from rag_operator.kube.apply import NameTakenError, apply_child, ensure_secret, sync_secret
 from rag_operator.kube.client import Object
 from rag_operator.kube.errors import RefusedError
-from rag_operator.kube.kinds import CONFIG_MAP, PIPELINE, SECRET, TENANT
+from rag_operator.kube.kinds import CONFIG_MAP, JOB, PIPELINE, SECRET, TENANT
 from rag_operator.stores.erasure import erase
 from rag_operator.stores.errors import QueryLoginNeeded, StoreProblem, StoreTrouble
 from rag_operator.stores.profiles import recorded_shape
@@ -41,7 +41,7 @@ from rag_operator.stores.tenants import (
     ensure_tenant,
     read_tenant,
 )
-from rag_runtime.contract.config import EmbeddingProfile, IngestConfig
+from rag_runtime.contract.config import EmbeddingProfile
 from rag_runtime.contract.names import TenantNames
 
 READY_PERIOD = 300.0
@@ -80,6 +80,8 @@ class TenantReconciler:
             await self._write(live, replace(facts, spec=Check(False, Reason.INVALID_SPEC, str(invalid))), None)
             return None
         bound = await self._binding(key, tenant)
+        if bound is None:
+            return BACK_OFF
         if isinstance(bound, Check):
             await self._write(live, replace(facts, pipeline=bound), None)
             return BACK_OFF
@@ -92,7 +94,8 @@ class TenantReconciler:
             await self._write(live, replace(facts, spec=refusal(refused)), None)
             return BACK_OFF
 
-    async def _binding(self, key: Key, tenant: RagTenant) -> Binding | Check:
+    async def _binding(self, key: Key, tenant: RagTenant) -> Binding | Check | None:
+        """The pipeline's binding, or why there is none. None: this process has not looked yet, and nothing is amiss."""
         pipeline = Key("pipeline", key.namespace, tenant.spec.pipeline_ref.name)
         binding = self._context.bindings.get(pipeline)
         if binding is not None:
@@ -110,10 +113,12 @@ class TenantReconciler:
             )
             return Check(False, Reason.PIPELINE_NOT_FOUND, message)
         try:
-            parse_pipeline(live)
+            parsed = parse_pipeline(live)
         except InvalidSpec:
             message = f"RagPipeline {pipeline.name} is invalid: see its conditions"
             return Check(False, Reason.PIPELINE_NOT_READY, message)
+        if tenant.status.conditions and is_true(parsed.status.conditions, ConditionType.DATABASE_READY):
+            return None
         return Check(None, Reason.PIPELINE_NOT_READY, f"RagPipeline {pipeline.name} is not bound to its database yet")
 
     async def _bring(self, key: Key, live: Object, tenant: RagTenant, binding: Binding) -> float | None:
@@ -185,7 +190,7 @@ class TenantReconciler:
         missing = await missing_source(self._context.api, tenant)
         row, index, retained = await self._revisions.bring(live, laid.binding, laid.row, document.shape)
         run = await self._runs.bring(tenant, pipeline, inputs, row, document.digest(), blocked=missing is not None)
-        await self._drop_old_configs(tenant, document, manifest["metadata"]["name"], run.state)
+        await self._drop_old_configs(tenant, manifest["metadata"]["name"], run.state)
         facts = replace(
             facts,
             database=Check(True, Reason.AS_EXPECTED, ""),
@@ -201,16 +206,18 @@ class TenantReconciler:
             return READY_PERIOD
         return MOVING_PERIOD
 
-    async def _drop_old_configs(
-        self, tenant: RagTenant, document: IngestConfig, current: str, state: decide.RunState
-    ) -> None:
-        """Configurations that no run needs: the present one has been used, so older Jobs are over."""
-        if state is not decide.RunState.DONE or tenant.status.observed_generation == tenant.metadata.generation:
+    async def _drop_old_configs(self, tenant: RagTenant, current: str, state: decide.RunState) -> None:
+        """Configurations that no Job needs any more; looked for once, when the run of the present one has ended."""
+        before = find(tenant.status.conditions, ConditionType.INGEST_SUCCEEDED)
+        if state is not decide.RunState.DONE or before is None or before.status is ConditionStatus.TRUE:
             return
+        api, namespace = self._context.api, tenant.metadata.namespace
         selector = f"{names.LABEL_TENANT}={tenant.metadata.name}"
-        for old in await self._context.api.list(CONFIG_MAP, tenant.metadata.namespace, selector):
-            if old["metadata"]["name"] != current:
-                await self._context.api.delete(CONFIG_MAP, old)
+        jobs = [job for job in await api.list(JOB, namespace, selector) if finished(job) is None]
+        kept = {current, *(job["metadata"].get("annotations", {}).get(names.ANNOTATION_CONFIG, "") for job in jobs)}
+        for old in await api.list(CONFIG_MAP, namespace, selector):
+            if old["metadata"]["name"] not in kept:
+                await api.delete(CONFIG_MAP, old)
 
     async def _write(self, live: Object, facts: decide.TenantFacts, more: RagTenantStatus | None) -> RagTenantStatus:
         old = RagTenantStatus.model_validate(live.get("status", {}))

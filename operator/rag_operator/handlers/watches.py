@@ -1,7 +1,8 @@
 """kopf's handlers: `on.event` only, and each does one thing: put a key on the queue.
 
 State handlers, timers, daemons and indexes of kopf are avoided on purpose (DESIGN §3): they write annotations and
-finalizers, survive relists wrongly, or die with a failed patch.
+finalizers, survive relists wrongly, or die with a failed patch. The handlers are coroutines, though they await nothing:
+kopf runs plain functions in a thread, and the queue belongs to the event loop.
 """
 
 from __future__ import annotations
@@ -31,15 +32,15 @@ def registry(context: Context, leads: Leads) -> kopf.OperatorRegistry:
     found = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=found)
-    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+    async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
         return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
 
     @kopf.on.event(GROUP, VERSION, "ragpipelines", registry=found)
-    def pipeline_event(body: kopf.Body, type: str | None, **_: Any) -> None:  # noqa: A002  kopf's name
+    async def pipeline_event(body: kopf.Body, type: str | None, **_: Any) -> None:  # noqa: A002  kopf's name
         _take(context, leads, Key("pipeline", body["metadata"]["namespace"], body["metadata"]["name"]), body, type)
 
     @kopf.on.event(GROUP, VERSION, "ragtenants", registry=found)
-    def tenant_event(body: kopf.Body, type: str | None, **_: Any) -> None:  # noqa: A002
+    async def tenant_event(body: kopf.Body, type: str | None, **_: Any) -> None:  # noqa: A002
         _take(context, leads, Key("tenant", body["metadata"]["namespace"], body["metadata"]["name"]), body, type)
 
     return found

@@ -21,6 +21,10 @@ from rag_runtime.ingest.revisions import Document
 from rag_runtime.ingest.store import Session
 
 
+Letters = frozenset[tuple[str, str]]
+"""(source, path) of dead letters."""
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """A document of a batch with its chunks; `problem` says why it could not be chunked."""
@@ -88,8 +92,13 @@ def failures(shared: Sequence[Result]) -> list[Failure]:
     return letters
 
 
-async def write(session: Session, lease: Lease, batch: Batch, shared: Sequence[Result]) -> None:
-    """Commit a batch. Raises Superseded when the lease was lost or the watermark is not where it was."""
+async def write(
+    session: Session, lease: Lease, batch: Batch, shared: Sequence[Result], letters: Letters = frozenset()
+) -> None:
+    """Commit a batch. Raises Superseded when the lease was lost or the watermark is not where it was.
+
+    `letters`: the index's dead letters so far; those of documents that are written now are removed.
+    """
     revision, shard = lease.key.revision, lease.key.shard
     async with session.transaction():
         await session.rows(revisions.BEGIN, [revision, shard, lease.epoch])
@@ -98,7 +107,7 @@ async def write(session: Session, lease: Lease, batch: Batch, shared: Sequence[R
         removed = (await session.rows(revisions.REPLACE, [revision, ids]))[0][0] if ids else 0
         if any(one.chunks for one in rows):
             await session.copy_in(copying.COPY, copying.stream(rows), revision=revision)
-        await _write_letters(session, shared)
+        await _write_letters(session, shared, letters)
         changed = ids if removed or any(one.chunks for one in rows) else []
         params = [revision, shard, lease.epoch, batch.since, batch.upto, changed]
         await session.rows(revisions.COMMIT, params, deadline=120)
@@ -119,10 +128,11 @@ async def _current(session: Session, wanted: Sequence[Result]) -> list[Rows]:
     return current
 
 
-async def _write_letters(session: Session, shared: Sequence[Result]) -> None:
-    if letters := failures(shared):
-        await documents.post(session, "Index", letters)
+async def _write_letters(session: Session, shared: Sequence[Result], letters: Letters) -> None:
+    if failed := failures(shared):
+        await documents.post(session, "Index", failed)
     fine = [one.piece.document for one in shared if not one.why]
+    fine = [document for document in fine if (document.source, document.path) in letters]
     if fine:
         columns = [d.source for d in fine], [d.path for d in fine]
         await session.rows(revisions.SETTLED, [session.tenant_id, *columns])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from dataclasses import dataclass, field
 
 from rag_runtime.ingest import batches, revisions
@@ -22,8 +23,11 @@ from rag_runtime.models.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
 
-BATCH_CHUNKS = 256
-"""Chunks after which a batch is closed, with its document: what a crash costs, 10 s of the built-in embedder."""
+FEWEST_CHUNKS = 64
+MOST_CHUNKS = 1024
+"""Bounds of a batch, which ends with a document: round trips are spread over it, and a crash costs its embeddings."""
+BATCH_SECONDS = 5.0
+"""Of embedding that a batch should take between those bounds: 128 chunks with the built-in embedder."""
 INDEXED = frozenset({"Ready", "Active", "Retained"})
 
 
@@ -90,34 +94,43 @@ class Indexer:
     async def _catch_up(self, lease: Lease, watermark: int) -> int:
         """Index all that changed after `watermark`; the new one. A batch is written while the next is embedded."""
         clock = int(await self.session.value(revisions.CLOCK))
+        letters = await revisions.letters(self.session)
+        limit = min(FEWEST_CHUNKS, MOST_CHUNKS)
         ready: tuple[Batch, list[Result]] | None = None
         while True:
-            batch = await self._read(ready[0].upto if ready else watermark, clock)
+            batch = await self._read(ready[0].upto if ready else watermark, clock, limit)
             embedding = asyncio.create_task(self._embed(batch)) if batch else None
             try:
                 if ready is not None:
-                    await batches.write(self.session, lease, *ready)
+                    await batches.write(self.session, lease, *ready, letters)
                     watermark = ready[0].upto
                     await self._tell(watermark)
                 if batch is None or embedding is None:
                     break
-                ready = batch, await embedding
+                shared, seconds = await embedding
+                ready = batch, shared
+                limit = self._limit(sum(len(piece.chunks) for piece in batch.pieces), seconds)
             finally:
                 if embedding is not None:
                     embedding.cancel()
                     await asyncio.gather(embedding, return_exceptions=True)
         if watermark < clock:  # what is left belongs to other shards
-            await batches.write(self.session, lease, Batch(watermark, clock, []), [])
+            await batches.write(self.session, lease, Batch(watermark, clock, []), [], letters)
         return max(watermark, clock)
 
-    async def _read(self, after: int, clock: int) -> Batch | None:
-        """The next documents, chunked, until the batch has BATCH_CHUNKS chunks."""
+    def _limit(self, chunks: int, seconds: float) -> int:
+        """Chunks of the next batch, from how fast the last was embedded."""
+        wanted = int(chunks / max(seconds, 0.001) * BATCH_SECONDS)
+        return min(max(wanted, FEWEST_CHUNKS), MOST_CHUNKS)
+
+    async def _read(self, after: int, clock: int, limit: int) -> Batch | None:
+        """The next documents, chunked, until the batch has `limit` chunks."""
         pieces: list[Piece] = []
         total = 0
         for document in await revisions.read(self.session, after, clock, self.tools.shard):
             pieces.append(await asyncio.to_thread(self._chunk, document))
             total += len(pieces[-1].chunks)
-            if total >= BATCH_CHUNKS:
+            if total >= limit:
                 break
         return Batch(after, pieces[-1].document.seq, pieces) if pieces else None
 
@@ -130,12 +143,15 @@ class Indexer:
             log.warning("a document could not be chunked", exc_info=error)
             return Piece(document, [], f"chunking it failed ({type(error).__name__}); report it")
 
-    async def _embed(self, batch: Batch) -> list[Result]:
+    async def _embed(self, batch: Batch) -> tuple[list[Result], float]:
+        """What is to be written of a batch, and how many seconds its embedding took."""
+        begun = time.monotonic()
         shared = batches.results(batch, await self.embedder.embed(batch.texts()))
+        seconds = time.monotonic() - begun
         for failure in batches.failures(shared):
             self.tools.counts.refused.add((failure.source, failure.path))
             log.warning("a document failed: %s", failure.message, extra=fields(source=failure.source))
-        return shared
+        return shared, seconds
 
     async def _tell(self, watermark: int) -> None:
         """Progress, for a person at once and for the operator at intervals."""

@@ -35,6 +35,7 @@ BUILD = "SELECT {c}.build_index(%s)"
 FINISH = "SELECT {c}.finish(%s, %s)"
 TOMBSTONES = "SELECT EXISTS (SELECT FROM {s}.document WHERE deleted)"
 COLLECT = "SELECT {c}.collect_tombstones()"
+LETTERS = "SELECT source, path FROM {c}.dead_letter WHERE tenant = %s AND step = 'Index'"
 SETTLED = """DELETE FROM {c}.dead_letter WHERE tenant = %s AND step = 'Index'
   AND (source, path) IN (SELECT * FROM unnest(%s::text[], %s::text[]))"""
 
@@ -102,6 +103,11 @@ async def read(session: Session, after: int, upto: int, shard: Shard) -> list[Do
 def _parsed(row: Sequence[Any]) -> Parsed:
     sections = tuple(Section(tuple(path), start, end) for path, start, end in row[9])
     return Parsed(row[6], row[8], row[7], sections)
+
+
+async def letters(session: Session) -> frozenset[tuple[str, str]]:
+    """(source, path) of the index's dead letters."""
+    return frozenset((row[0], row[1]) for row in await session.rows(LETTERS, [session.tenant_id]))
 
 
 async def build(session: Session, revision: int) -> None:

@@ -100,6 +100,7 @@ class Session:
         self._names = {"c": sql.Identifier(store.database.schema_), "s": sql.Identifier(store.tenant)}
         self._schema = store.tenant
         self.tenant_id = store.tenant_id
+        self._composed: dict[tuple[str, int | None], bytes] = {}
 
     async def rows(
         self,
@@ -136,11 +137,15 @@ class Session:
                 for piece in pieces:
                     await copy.write(piece)
 
-    def _compose(self, statement: LiteralString, revision: int | None) -> sql.Composed:
-        names = self._names
-        if revision is not None:
-            names = {**names, "chunk": sql.Identifier(self._schema, f"chunk_r{int(revision)}")}
-        return sql.SQL(statement).format(**names)
+    def _compose(self, statement: LiteralString, revision: int | None) -> bytes:
+        composed = self._composed.get((statement, revision))
+        if composed is None:
+            names = self._names
+            if revision is not None:
+                names = {**names, "chunk": sql.Identifier(self._schema, f"chunk_r{int(revision)}")}
+            composed = sql.SQL(statement).format(**names).as_bytes(self._connection)
+            self._composed[statement, revision] = composed
+        return composed
 
 
 @contextlib.contextmanager

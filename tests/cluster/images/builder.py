@@ -35,7 +35,7 @@ class Builder:
         """Build the staged context; the digest of the image's manifest."""
         with in_turn(self.root / "bases.lock"):
             self._ensure_base(recipe.base)
-        command = ["bud", "--isolation", "chroot", "--layers", "--pull-never", "-t", recipe.reference]
+        command = ["bud", "--isolation", "chroot", "--layers", "--pull-never", "-t", f"localhost/{recipe.reference}"]
         arguments = {"BASE_IMAGE": recipe.base.reference}
         certificates = next((path for path in _CERTIFICATES if path and Path(path).exists()), None)
         if certificates:  # the base's own do not know a corporate authority

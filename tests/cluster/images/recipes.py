@@ -29,8 +29,8 @@ class Recipe:
 
     @property
     def reference(self) -> str:
-        """The full name under which the kubelet finds the image."""
-        return f"docker.io/rag-operator/{self.name}:dev"
+        """The name that pods use."""
+        return f"rag-operator/{self.name}:dev"
 
 
 _PROJECT = ("LICENSE", "README.md", "pyproject.toml", "operator/rag_operator", "runtime/rag_runtime")

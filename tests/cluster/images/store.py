@@ -20,6 +20,9 @@ class Runtime(Protocol):
     def ctr(self, *arguments: str) -> str:
         """Run its client."""
 
+    def full_name(self, reference: str) -> str:
+        """The name under which it keeps an image that pods call `reference`."""
+
     def import_images(self, write: Callable[[IO[bytes]], None]) -> None:
         """Take in the archive that `write` writes."""
 
@@ -44,7 +47,7 @@ def _build_and_load(builder: Builder, recipe: Recipe, node: Runtime) -> str:
     manifest, built = _build(builder, recipe)
     loaded = _load(builder, recipe, manifest, node)
     did = " and ".join(word for word, done in (("built", built), ("loaded", loaded)) if done) or "unchanged"
-    say(f"image {recipe.reference.removeprefix('docker.io/')}: {did} ({time.monotonic() - began:.1f} s)")
+    say(f"image {recipe.reference}: {did} ({time.monotonic() - began:.1f} s)")
     return manifest
 
 
@@ -62,10 +65,11 @@ def _build(builder: Builder, recipe: Recipe) -> tuple[str, bool]:
 
 
 def _load(builder: Builder, recipe: Recipe, manifest: str, node: Runtime) -> bool:
-    if f"{recipe.reference} {manifest}" in present(node.ctr("image", "ls")):
+    name = node.full_name(recipe.reference)
+    if f"{name} {manifest}" in present(node.ctr("image", "ls")):
         return False
     there = set(node.ctr("content", "ls", "-q").split())
-    node.import_images(lambda out: archive.write(builder.blobs, manifest, recipe.reference, out, without=there))
+    node.import_images(lambda out: archive.write(builder.blobs, manifest, name, out, without=there))
     return True
 
 

@@ -22,7 +22,7 @@ from tests.support.postgres import Server
 SMALL_BATCHES = """
 import sys
 from rag_runtime.ingest import index, sync
-index.BATCH_CHUNKS, sync.BATCH_DOCUMENTS = 4, 10
+index.MOST_CHUNKS, sync.BATCH_DOCUMENTS = 4, 10
 from rag_runtime.cli import main
 sys.exit(main(["ingest", "--config", sys.argv[1]]))
 """
@@ -117,7 +117,7 @@ def _stopped(server: Server) -> Iterator[None]:
 async def test_a_database_that_is_away_for_a_moment_is_waited_for(
     desk: Desk, postgres_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index, "BATCH_CHUNKS", 2)
+    monkeypatch.setattr(index, "MOST_CHUNKS", 2)
     desk.write(**{f"page{i}": f"words of page {i}" for i in range(8)})
     calls = 0
     outages: list[asyncio.Task[None]] = []

@@ -108,7 +108,7 @@ async def test_every_kind_of_index_holds_the_vectors_that_were_embedded(
 
 async def test_a_long_document_is_written_whole_over_many_pieces(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copying, "PIECE_BYTES", 1000)
-    monkeypatch.setattr(index, "BATCH_CHUNKS", 5)
+    monkeypatch.setattr(index, "MOST_CHUNKS", 5)
     long = "\n\n".join(f"Paragraph {i} of many has some words that are its own." for i in range(200))
     desk.write(long=long, short="short")
     await desk.run()
@@ -117,7 +117,7 @@ async def test_a_long_document_is_written_whole_over_many_pieces(desk: Desk, mon
 
 
 async def test_progress_of_a_build_is_reported(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index, "BATCH_CHUNKS", 2)
+    monkeypatch.setattr(index, "MOST_CHUNKS", 2)
     desk.write(**{f"page{i}": f"words of page {i}" for i in range(6)})
     seen: list[dict[str, int]] = []
 

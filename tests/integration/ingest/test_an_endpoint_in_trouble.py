@@ -87,7 +87,7 @@ async def test_a_chunk_that_is_refused_for_good_is_left_out_and_the_watermark_mo
 async def test_an_endpoint_that_stays_away_fails_the_run_and_the_next_continues_from_the_watermark(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rag_runtime.ingest.index.BATCH_CHUNKS", 2)
+    monkeypatch.setattr("rag_runtime.ingest.index.MOST_CHUNKS", 2)
 
     monkeypatch.setattr(run_module, "PatientEmbedder", partial(PatientEmbedder, patience=0.0))
     calls = 0

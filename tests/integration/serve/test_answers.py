@@ -75,7 +75,13 @@ async def test_an_exact_identifier_is_found(laid: Laid) -> None:
 
 
 async def test_nonsense_finds_nothing(laid: Laid) -> None:
-    questions = ("Who won the football world cup on Mars?", "qwrtz plmbf xkcd", "banana recipes of the moon", "why")
+    """Also where a word or two are shared with a passage."""
+    questions = (
+        "Who won the football world cup on Mars?",
+        "Which employee of the circus juggles five oranges?",
+        "qwrtz plmbf xkcd",
+        "why",
+    )
     async with serving(laid.config()) as running:
         for question in questions:
             body = (await running.ask("acme", question)).body

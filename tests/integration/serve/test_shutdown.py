@@ -75,10 +75,14 @@ async def test_a_rolling_update_under_load_loses_no_request(laid: Laid, tmp_path
                         if response.headers.get("connection") == "close":
                             found["closed"] += 1
                             url = new_url
+                    await asyncio.sleep(0.03)
 
         clients = [asyncio.create_task(client()) for _ in range(8)]
         await asyncio.sleep(0.5)
         old.send_signal(signal.SIGTERM)
+        await eventually(lambda: unready(old_url), 2)
+        async with aiohttp.ClientSession() as late:
+            assert await answers(late, f"{old_url}/healthz"), "endpoints lag: new connections still come"
         assert await asyncio.wait_for(old.wait(), 30) == 0
         ends.set()
         await asyncio.gather(*clients)
@@ -105,5 +109,6 @@ async def test_a_streaming_answer_is_finished_before_the_process_ends(laid: Laid
 
 
 async def unready(url: str) -> bool:
+    """Whether a new connection is taken and told that the pod is not ready."""
     async with aiohttp.ClientSession() as http, http.get(f"{url}/readyz") as response:
         return response.status == 503

@@ -19,7 +19,7 @@ TOKENIZER = builtin_tokenizer()
 SPACES = ["\n", "\n\n", "\n \n\t", "  ", "\x1f", "\u200b", "\u3000", "\r\n", "\x85"]
 WORDS = ["word", "unaffable", "Pump.", "e.g. this", '? "Yes."', "a/b/c-d_e", "1,234.5", "x" * 130, "ab1" * 60, "." * 30]
 SIGNS = ["\u00e9", "e\u0301", "\uac01" * 9, "\u65e5\u672c\u8a9e\u3002", "\U0001f600" * 3, "\x00", "\ufffd"]
-MORE_SIGNS = ["\u0e01" * 40, "\u0130", "\ufdfa", "\U0001d15e" * 20]
+MORE_SIGNS = ["\u0e01" * 40, "\u0130", "\ufdfa", "\U0001d15e" * 20, "\uac01" * 60]
 PIECES = st.sampled_from(SPACES + WORDS + SIGNS + MORE_SIGNS)
 TEXTS = st.one_of(st.lists(PIECES, max_size=120).map("".join), st.text(max_size=400))
 

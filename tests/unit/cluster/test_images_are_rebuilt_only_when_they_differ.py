@@ -81,10 +81,10 @@ def test_an_archive_leaves_out_what_the_node_has_but_never_the_manifest(tmp_path
     manifest = image(blobs)
     everything = archive.needed(blobs, manifest)
     written = io.BytesIO()
-    archive.write(blobs, manifest, "docker.io/rag-operator/x:dev", written, without=set(everything))
+    archive.write(blobs, manifest, "example.test/rag-operator/x:dev", written, without=set(everything))
     assert names(written) == ["oci-layout", "index.json", f"blobs/{manifest.replace(':', '/')}"]
     whole = io.BytesIO()
-    archive.write(blobs, manifest, "docker.io/rag-operator/x:dev", whole, without=set())
+    archive.write(blobs, manifest, "example.test/rag-operator/x:dev", whole, without=set())
     assert len(names(whole)) == 2 + len(everything)
 
 
@@ -105,17 +105,17 @@ def test_an_image_with_a_lost_blob_is_not_complete(tmp_path: Path) -> None:
 
 
 def test_the_nodes_list_is_read_by_name_and_digest() -> None:
-    listed = "REF TYPE DIGEST SIZE\ndocker.io/rag-operator/x:dev application/json sha256:aa 1 MiB linux/amd64 -\n"
-    assert present(listed) == {"docker.io/rag-operator/x:dev sha256:aa"}
+    listed = "REF TYPE DIGEST SIZE\nexample.test/rag-operator/x:dev application/json sha256:aa 1 MiB linux/amd64 -\n"
+    assert present(listed) == {"example.test/rag-operator/x:dev sha256:aa"}
 
 
 def test_the_pause_image_is_one_program_run_by_an_ordinary_user(tmp_path: Path) -> None:
     (tmp_path / "pause").write_bytes(b"elf")
     written = io.BytesIO()
-    oci.write_single_program(written, "docker.io/x/pause:dev", tmp_path / "pause")
+    oci.write_single_program(written, "example.test/x/pause:dev", tmp_path / "pause")
     written.seek(0)
     with tarfile.open(fileobj=written) as tar:
         config = json.loads(tar.extractfile("config.json").read())  # type: ignore[union-attr]
         manifest = json.loads(tar.extractfile("manifest.json").read())  # type: ignore[union-attr]
     assert config["config"] == {"Entrypoint": ["/pause"], "User": "65535:65535"}
-    assert manifest[0]["RepoTags"] == ["docker.io/x/pause:dev"]
+    assert manifest[0]["RepoTags"] == ["example.test/x/pause:dev"]

@@ -110,6 +110,12 @@ async def test_a_stream_that_is_cut_is_no_answer(server: OpenAIServer) -> None:
     assert "".join(pieces) == "The relief valve "
 
 
+async def test_a_stream_that_ends_without_a_finish_is_no_answer(server: OpenAIServer) -> None:
+    server.behaviour.end_after = 3
+    with pytest.raises(ModelUnavailable, match="the answer ended in the middle"):
+        await deltas(answerer(server))
+
+
 async def test_an_answer_past_the_deadline_is_unavailable(server: OpenAIServer) -> None:
     server.behaviour.delta_delay = 0.1
     with pytest.raises(ModelUnavailable, match=r"no complete answer within 0\.25 s"):
