@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 
 from tests.cluster import backend, binaries
 from tests.cluster.errors import ClusterError
 
+_TERMINATED = 143
 _COMMANDS = {
     "up": "start the cluster, building what is missing",
     "down": "remove the cluster and all that it left",
@@ -25,6 +27,8 @@ def main() -> int:
     for command, help_ in _COMMANDS.items():
         commands.add_parser(command, help=help_).add_argument("--name", default="main", help="the cluster's name")
     asked = parser.parse_args()
+    # As for Ctrl-C: an `up` that is asked to end cleans up after itself.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     try:
         _run(asked.command, asked.name)
     except ClusterError as error:

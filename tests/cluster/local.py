@@ -105,6 +105,8 @@ class LocalCluster:
 
     def build_images(self) -> None:
         """Build what changed, and import what the node does not have."""
+        if not self.is_up():
+            raise ClusterError(f"cluster {self.name} is not up: python3 -m tests.cluster up --name {self.name}")
         packages.ensure(packages.CLUSTER, packages.IMAGES)
         store.build_and_load(self._node())
 

@@ -5,14 +5,14 @@ import re
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from tests.cluster import backend
 from tests.cluster.fixtures import Kubernetes
-from tests.cluster.lock import only_one
+from tests.cluster.lock import in_turn, only_one
 from tests.cluster.paths import REPOSITORY, clusters_root
 from tests.cluster.processes import wait_until
 
@@ -279,6 +279,14 @@ def test_the_audit_log_names_what_a_service_account_did(
     ]
 
 
+@pytest.fixture
+def alone() -> Iterator[None]:
+    """The tests of the machine's lock must not meet each other in it."""
+    with in_turn(clusters_root() / "tests-of-the-lock"):
+        yield
+
+
+@pytest.mark.usefixtures("alone")
 def test_up_on_a_running_cluster_changes_nothing(cluster: Kubernetes) -> None:
     before = cluster.kubeconfig.read_bytes()
     done = command_line("up")
@@ -287,6 +295,7 @@ def test_up_on_a_running_cluster_changes_nothing(cluster: Kubernetes) -> None:
     assert cluster.kubeconfig.read_bytes() == before
 
 
+@pytest.mark.usefixtures("alone")
 def test_a_second_up_at_the_same_time_is_refused_by_name(cluster: Kubernetes) -> None:
     if backend.engine_works():
         pytest.skip("kind has a lock per cluster")
@@ -296,6 +305,7 @@ def test_a_second_up_at_the_same_time_is_refused_by_name(cluster: Kubernetes) ->
     assert re.search(r"refused: `up --name main` \(process \d+\) is at work", done.stderr)
 
 
+@pytest.mark.usefixtures("alone")
 def test_a_second_cluster_with_pods_is_refused(cluster: Kubernetes) -> None:
     if backend.engine_works():
         pytest.skip("kind clusters share a machine")
