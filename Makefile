@@ -53,10 +53,15 @@ test-integration: venv packages tools ## real Postgres, Redis and API server
 
 .PHONY: test-e2e
 test-e2e: venv packages cluster-up ## pods on the local Kubernetes
-	@"$(BIN)/pytest" -q tests/e2e
+	@"$(BIN)/pytest" -q tests/e2e -m "not cluster_lifecycle"
+
+.PHONY: test-lifecycle
+test-lifecycle: venv packages ## the local cluster comes and goes and leaves nothing; takes down one that is up
+	@$(CLUSTER) down
+	@"$(BIN)/pytest" -q -m cluster_lifecycle tests/e2e/test_the_local_cluster_leaves_nothing.py
 
 .PHONY: test
-test: packages check test-unit test-integration test-e2e ## everything that CI runs
+test: packages check test-unit test-integration test-e2e test-lifecycle ## everything that CI runs
 
 .PHONY: cluster-up
 cluster-up: packages ## the local Kubernetes with our images

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from tests.cluster import backend, binaries
 
 ROOT = Path(__file__).parent.parent
 SYSTEM = "rag-system"
+RELEASE = "rag-operator"
+SELECTOR = "app.kubernetes.io/component=operator"
 IMAGES = {"operator": "rag-operator/operator", "runtime": "rag-operator/runtime", "postgres": "rag-operator/postgres"}
 IMAGES |= {"redis": "rag-operator/redis"}
 
@@ -57,7 +61,7 @@ def tools(name: str = "main") -> Tools:
     return Tools(cluster.kubeconfig(), cluster.kubectl())
 
 
-def install(using: Tools, *settings: str, namespace: str = SYSTEM, release: str = "rag-operator") -> None:
+def install(using: Tools, *settings: str, namespace: str = SYSTEM, release: str = RELEASE) -> None:
     """`helm upgrade --install` with the local images, and wait until the operator is available."""
     chosen = [f"images.{key}.{part}" for key, name in IMAGES.items() for part in (f"repository={name}", "tag=dev")]
     values = [word for setting in (*chosen, *settings) for word in ("--set", setting)]
@@ -65,3 +69,18 @@ def install(using: Tools, *settings: str, namespace: str = SYSTEM, release: str 
         "upgrade", "--install", release, str(ROOT / "charts" / "rag-operator"), "--namespace", namespace,
         "--create-namespace", "--wait", "--timeout", "180s", *values,
     )  # fmt: skip
+
+
+@contextmanager
+def alone(using: Tools) -> Iterator[None]:
+    """Without the cluster-wide operator that `make demo` leaves: two operators would contend for the same resources."""
+    name = f"deployment/{RELEASE}"
+    there = using.get("deployment", RELEASE, SYSTEM)
+    if there:
+        using.kubectl("scale", name, "-n", SYSTEM, "--replicas=0")
+        using.kubectl("wait", "--for=delete", "pods", "-l", SELECTOR, "-n", SYSTEM, "--timeout=60s")
+    try:
+        yield
+    finally:
+        if there:
+            using.kubectl("scale", name, "-n", SYSTEM, f"--replicas={there['spec']['replicas']}")

@@ -11,13 +11,18 @@ from typing import Any
 
 import yaml
 
-from tests.install import ROOT, Tools, install, tools
+from tests.install import ROOT, Tools, alone, install, tools
 
 
 @contextmanager
 def bench_namespace() -> Iterator[tuple[Tools, str]]:
     """The namespace; at the end its resources are deleted in order and the namespace goes."""
     using, namespace = tools(), f"bench-{secrets.token_hex(3)}"
+    with alone(using):
+        yield from _made(using, namespace)
+
+
+def _made(using: Tools, namespace: str) -> Iterator[tuple[Tools, str]]:
     using.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
     using.kubectl("create", "namespace", namespace)
     try:

@@ -32,7 +32,7 @@ def installed(cluster: Kubernetes, namespace: str, *more: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def namespace(cluster: Kubernetes) -> Iterator[str]:
+def namespace(quiet: Kubernetes, cluster: Kubernetes) -> Iterator[str]:
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(REPOSITORY / "crds"))
     cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(REPOSITORY / "crds"))
     with cluster.namespace("helm", RESTRICTED) as name:

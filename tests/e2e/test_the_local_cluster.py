@@ -194,7 +194,8 @@ def test_our_images_carry_their_program_and_no_pip(
     assert ".pyc" in said
 
 
-def test_postgres_keeps_its_data_and_stops_fast(cluster: Kubernetes, cluster_namespace: str, apply: Apply) -> None:
+def postgres(apply: Apply) -> dict[str, Any]:
+    """A pod with a claim and a password, as the operator would make it; its Secret and claim are applied."""
     apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pg"}, "stringData": {"password": "a b'c\"d"}})
     storage = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
     apply({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "pg"}, "spec": storage})
@@ -207,42 +208,42 @@ def test_postgres_keeps_its_data_and_stops_fast(cluster: Kubernetes, cluster_nam
         volumeMounts=[{"name": name, "mountPath": path} for name, path in mounts.items()],
         readinessProbe={"exec": {"command": ["pg_isready", "-h", "127.0.0.1"]}, "periodSeconds": 1},
     )
-    volumes = [
+    volumes: list[dict[str, Any]] = [
         {"name": "data", "persistentVolumeClaim": {"claimName": "pg"}},
         {"name": "secret", "secret": {"secretName": "pg"}},
         {"name": "run", "emptyDir": {}},
     ]
-    spec = {
-        "terminationGracePeriodSeconds": 30,
-        "volumes": volumes,
-        "containers": [main],
-        "securityContext": {"fsGroup": 999},
-    }
+    security = {"fsGroup": 999}
+    spec = {"volumes": volumes, "containers": [main], "securityContext": security}
+    return pod("pg", {**spec, "terminationGracePeriodSeconds": 30})
 
-    def sql(statement: str) -> str:
-        command = ["psql", "-qtA", "-U", "rag", "-d", "answers", "-c", statement]
+
+def test_postgres_keeps_its_data_and_stops_fast(cluster: Kubernetes, cluster_namespace: str, apply: Apply) -> None:
+    def inside(*command: str) -> str:
         return cluster.kubectl("-n", cluster_namespace, "exec", "pg", "--", *command).strip()
 
-    apply(pod("pg", spec))
+    def sql(statement: str) -> str:
+        return inside("psql", "-qtA", "-U", "rag", "-d", "answers", "-c", statement)
+
+    document = postgres(apply)
+    apply(document)
     wait_for(cluster, cluster_namespace, "pod/pg", "condition=Ready")
     assert sql("create extension vector; select extversion from pg_extension where extname = 'vector'") == "0.8.5"
     assert sql("show max_connections") == "33"
     sql("create table kept as select 42 as answer")
     # A client that stays connected does not hold a fast shutdown up.
-    client = ["kubectl", "--kubeconfig", str(cluster.kubeconfig), "-n", cluster_namespace, "exec", "-i", "pg", "--"]
-    with subprocess.Popen(
-        [cluster.kubectl_program, *client[1:], "psql", "-U", "rag", "answers"], stdin=subprocess.PIPE
-    ) as idle:
+    exec_in_pod = [cluster.kubectl_program, "--kubeconfig", str(cluster.kubeconfig), "-n", cluster_namespace, "exec"]
+    client = [*exec_in_pod, "-i", "pg", "--", "psql", "-U", "rag", "answers"]
+    with subprocess.Popen(client, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as idle:
         cluster.kubectl("-n", cluster_namespace, "delete", "pod", "pg", "--timeout=15s")
         idle.communicate()
-    apply(pod("pg", spec))
+    apply(document)
     wait_for(cluster, cluster_namespace, "pod/pg", "condition=Ready")
     assert sql("select answer from kept") == "42"
     right = "env PGPASSWORD=\"$(cat /secret/password)\" psql -qtA -h 127.0.0.1 -U rag -d answers -c 'select 1'"
-    assert cluster.kubectl("-n", cluster_namespace, "exec", "pg", "--", "sh", "-c", right).strip() == "1"
+    assert inside("sh", "-c", right) == "1"
     with pytest.raises(subprocess.CalledProcessError, match="returned non-zero"):
-        wrong = right.replace("$(cat /secret/password)", "wrong")
-        cluster.kubectl("-n", cluster_namespace, "exec", "pg", "--", "sh", "-c", wrong)
+        inside("sh", "-c", right.replace("$(cat /secret/password)", "wrong"))
 
 
 def test_redis_answers(cluster: Kubernetes, cluster_namespace: str, apply: Apply) -> None:

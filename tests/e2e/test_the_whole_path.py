@@ -116,9 +116,9 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(cluster: Kubernetes) -> Iterator[Place]:
+def place(quiet: Kubernetes) -> Iterator[Place]:
     """Both resources of two tenants Ready; tenants are applied before what they need."""
-    crds = str(ROOT / "crds")
+    cluster, crds = quiet, str(ROOT / "crds")
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", crds)
     cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", crds)
     with cluster.namespace("path", {"pod-security.kubernetes.io/enforce": "restricted"}) as namespace:

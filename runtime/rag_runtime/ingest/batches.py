@@ -20,7 +20,6 @@ from rag_runtime.ingest.leases import Lease
 from rag_runtime.ingest.revisions import Document
 from rag_runtime.ingest.store import Session
 
-
 Letters = frozenset[tuple[str, str]]
 """(source, path) of dead letters."""
 

@@ -112,7 +112,9 @@ async def _write_documents(session: Session, rows: Given) -> None:
     assert fence is not None
     for first in range(0, len(rows.texts), 200 * PER_DOCUMENT):
         part = [
-            Changed(f"page{i}", f"page{i}", None, "", "text/1", Parsed(f"page{i}", "text", "text/plain", ()), added=True)
+            Changed(
+                f"page{i}", f"page{i}", None, "", "text/1", Parsed(f"page{i}", "text", "text/plain", ()), added=True
+            )
             for i in range(first // PER_DOCUMENT, min(first + 200 * PER_DOCUMENT, len(rows.texts)) // PER_DOCUMENT)
         ]
         async with session.transaction():
@@ -204,7 +206,9 @@ def _print(rows: int, batch: int, ours: list[Ours], theirs: list[float], their_b
     ratio = statistics.median(theirs) / statistics.median(load)
     print(f"{rows:,} rows x {DIMENSIONS}, texts of 600 characters, fsync on, {len(ours)} alternating rounds\n")
     print("| what | rows/s, median | range | index build, s |\n|---|---|---|---|")
-    print(f"| rag-operator, index step | {rate(load)} | {statistics.median(one.build for one in ours):.1f} (HNSW + BM25) |")
+    print(
+        f"| rag-operator, index step | {rate(load)} | {statistics.median(one.build for one in ours):.1f} (HNSW + BM25) |"
+    )
     print(f"| the same with its document rows | {rate(both)} | |")
     print(f"| langchain-postgres {THEIRS} PGVector, {batch} a call | {rate(theirs)} | {their_build:.1f} (HNSW alone) |")
     print(f"\nratio of medians: {ratio:.1f} x")
