@@ -325,8 +325,8 @@ class IngestionSources(Model):
     """What tenants may point at."""
 
     allowed_hosts: Annotated[tuple[AllowedHost, ...], ListSet(), Field(max_length=100), unique] = ()
-    """Hosts that http sources may read: docs.example.com, *.example.com, or with :port. With any entry no other host may
-    be read; without, every public one. Private, link-local and cluster addresses need an entry of the full name."""
+    """Hosts that http sources may read: docs.example.com, *.example.com, or with :port. With any entry no other host
+    may be read; without, every public one. Private, link-local and cluster addresses need an entry of the full name."""
 
 
 class Ingestion(Model):

@@ -14,7 +14,7 @@ from rag_runtime.ingest.errors import StoreRefusedError
 from rag_runtime.ingest.fetching import Budget, Candidate, Fetcher, Outcome, StillFailing, Unchanged
 from rag_runtime.ingest.parse import Sandbox
 from rag_runtime.ingest.report import Counts
-from rag_runtime.ingest.sources import Item, Source, SourceUnavailable, open_source
+from rag_runtime.ingest.sources import Item, SourceUnavailable, open_source
 from rag_runtime.ingest.store import Session
 from rag_runtime.logs import fields
 
@@ -53,11 +53,19 @@ class Batch:
 
 
 @dataclass(slots=True)
-class _Listing:
-    """What one complete pass over a source has seen."""
+class _Pass:
+    """One pass over a source: what it has seen, and what is yet to be written of it."""
 
+    fetcher: Fetcher
+    facts: Facts
+    batch: Batch = field(default_factory=Batch)
     ids: set[int] = field(default_factory=set)
     failing: set[str] = field(default_factory=set)
+
+    @property
+    def source(self) -> str:
+        """The source's name."""
+        return self.fetcher.source.name
 
 
 @dataclass(slots=True)
@@ -94,56 +102,52 @@ class Sync:
         # Before the listing and whatever comes of it: who may read is never as old as a source that is down.
         while restated := await documents.restate_source(self.session, config.name, facts, self.fence, CHANGES):
             self.counts.updated += restated
-        stored = {}
-        if isinstance(config.source, HttpSource):
-            stored = await documents.validators(self.session, config.name)
+        crawled = isinstance(config.source, HttpSource)
+        stored = await documents.validators(self.session, config.name) if crawled else {}
         source = open_source(config, self.config.max_file_bytes, self.sandbox, stored.get)
-        try:
-            listing = _Listing()
-            await self._read_all(source, facts, listing)
-        finally:
-            await source.close()
-        await self._tombstone_vanished(config.name, listing)
-
-    async def _read_all(self, source: Source, facts: Facts, listing: _Listing) -> None:
         fetcher = Fetcher(source, self.sandbox, self.config.max_file_bytes, FETCHES, Budget(FETCH_BYTES))
+        reading = _Pass(fetcher, facts)
+        try:
+            await self._read_all(reading, 1 if crawled else WINDOW)
+        finally:
+            # also when the source went away in the middle, or the run is told to end: what was read is kept
+            await self._write(reading)
+            await source.close()
+        await self._tombstone_vanished(reading)
+
+    async def _read_all(self, reading: _Pass, size: int) -> None:
+        """List and read in windows. A crawled source holds the page that it listed last: there the window is 1."""
         window: list[Item] = []
-        async with aclosing(source.items()) as items:
+        async with aclosing(reading.fetcher.source.items()) as items:
             async for item in items:
                 window.append(item)
-                if len(window) >= WINDOW:
-                    await self._read_window(fetcher, facts, window, listing)
+                if len(window) >= size:
+                    await self._read_window(reading, window)
                     window.clear()
-        await self._read_window(fetcher, facts, window, listing)
+        await self._read_window(reading, window)
 
-    async def _read_window(self, fetcher: Fetcher, facts: Facts, items: Sequence[Item], listing: _Listing) -> None:
-        name = fetcher.source.name
+    async def _read_window(self, reading: _Pass, items: Sequence[Item]) -> None:
         paths = [item.path for item in items]
-        known = await documents.known(self.session, name, paths)
-        letters = await documents.letters(self.session, name, paths)
-        listing.ids.update(row.id for row in known.values())
-        batch = Batch()
+        known = await documents.known(self.session, reading.source, paths)
+        letters = await documents.letters(self.session, reading.source, paths)
+        reading.ids.update(row.id for row in known.values())
         remaining: list[Candidate] = []
         for item in items:
             candidate = Candidate(item, known.get(item.path), letters.get(item.path))
-            outcome = fetcher.without_fetching(candidate)
+            outcome = reading.fetcher.without_fetching(candidate)
             if outcome is None:
                 remaining.append(candidate)
             else:
-                self._note(outcome, batch, letters.keys(), listing)
-        try:
-            async with aclosing(fetcher.outcomes(remaining)) as outcomes:
-                async for outcome in outcomes:
-                    self._note(outcome, batch, letters.keys(), listing)
-                    if batch.full():
-                        full, batch = batch, Batch()
-                        await self._write(name, facts, full, listing)
-        finally:
-            # also when the source went away in the middle: what was read of it is kept
-            await self._write(name, facts, batch, listing)
+                self._note(reading, outcome, letters.keys())
+        async with aclosing(reading.fetcher.outcomes(remaining)) as outcomes:
+            async for outcome in outcomes:
+                self._note(reading, outcome, letters.keys())
+                if reading.batch.full():
+                    await self._write(reading)
 
-    def _note(self, outcome: Outcome, batch: Batch, letters: Container[str], listing: _Listing) -> None:
+    def _note(self, reading: _Pass, outcome: Outcome, letters: Container[str]) -> None:
         """Sort an outcome into the batch, and count what needs no writing."""
+        batch = reading.batch
         match outcome:
             case Unchanged():
                 self.counts.unchanged += 1
@@ -151,7 +155,7 @@ class Sync:
                     batch.refreshed.append(outcome)
             case StillFailing():
                 self.counts.failed += 1
-                listing.failing.add(outcome.path)
+                reading.failing.add(outcome.path)
                 if outcome.validator is not None:
                     batch.still.append(outcome)
             case Changed():
@@ -163,49 +167,48 @@ class Sync:
         if isinstance(outcome, Unchanged | Changed) and outcome.path in letters:
             batch.settled.append(outcome.path)
 
-    async def _write(self, source: str, facts: Facts, batch: Batch, listing: _Listing) -> None:
+    async def _write(self, reading: _Pass) -> None:
+        """Commit the batch and begin another. What could not be committed is not tried again by `finally` above."""
+        batch, reading.batch = reading.batch, Batch()
         if batch.empty():
             return
         try:
-            await self._commit(source, facts, batch, listing)
+            await self._commit(reading, batch)
         except StoreRefusedError as error:
-            if len(batch.changed) == 0:
+            if not batch.changed:
                 raise
-            await self._write_apart(source, facts, batch, listing, error)
+            await self._write_apart(reading, batch, error)
         for failure in batch.failures:
-            listing.failing.add(failure.path)
-            log.warning("a document failed: %s", failure.message, extra=fields(source=source, reason=failure.reason))
+            reading.failing.add(failure.path)
+            extra = fields(source=reading.source, reason=failure.reason)
+            log.warning("a document failed: %s", failure.message, extra=extra)
         self.counts.failed += len(batch.failures)
         self.counts.added += sum(one.added for one in batch.changed)
         self.counts.updated += sum(not one.added for one in batch.changed)
         self.progress()
 
-    async def _write_apart(
-        self, source: str, facts: Facts, batch: Batch, listing: _Listing, error: StoreRefusedError
-    ) -> None:
+    async def _write_apart(self, reading: _Pass, batch: Batch, error: StoreRefusedError) -> None:
         """Find the documents that Postgres can't store; they become failures, the others are written."""
         kept: list[Changed] = []
         for one in batch.changed:
             try:
-                await self._commit(source, facts, Batch(changed=[one]), listing)
+                await self._commit(reading, Batch(changed=[one]))
                 kept.append(one)
             except StoreRefusedError as refusal:
                 message = f"{one.path}: it can't be stored ({refusal})"
-                batch.failures.append(Failure(source, one.path, "Unstorable", message))
+                batch.failures.append(Failure(reading.source, one.path, "Unstorable", message))
         if len(kept) == len(batch.changed):
             raise error
         batch.settled = [path for path in batch.settled if path not in {f.path for f in batch.failures}]
         batch.changed = kept
-        await self._commit(
-            source, facts, Batch([], batch.refreshed, batch.failures, batch.still, batch.settled), listing
-        )
+        await self._commit(reading, Batch([], batch.refreshed, batch.failures, batch.still, batch.settled))
 
-    async def _commit(self, source: str, facts: Facts, batch: Batch, listing: _Listing) -> None:
-        session = self.session
+    async def _commit(self, reading: _Pass, batch: Batch) -> None:
+        session, source = self.session, reading.source
         async with session.transaction():
             drawn = await session.value(documents.DRAW, [len(batch.changed), self.fence])
             if batch.changed:
-                listing.ids.update(await documents.upsert(session, source, facts, batch.changed, drawn))
+                reading.ids.update(await documents.upsert(session, source, reading.facts, batch.changed, drawn))
             if batch.refreshed:
                 pairs = [one.id for one in batch.refreshed], [one.validator for one in batch.refreshed]
                 await session.rows(documents.REFRESH, pairs)
@@ -217,14 +220,14 @@ class Sync:
             if batch.settled:
                 await documents.settle(session, source, batch.settled)
 
-    async def _tombstone_vanished(self, source: str, listing: _Listing) -> None:
+    async def _tombstone_vanished(self, reading: _Pass) -> None:
         """Delete what a complete listing no longer has."""
         after = 0
-        while rows := await self.session.rows(documents.PRESENT, [source, after, documents.PAGE]):
+        while rows := await self.session.rows(documents.PRESENT, [reading.source, after, documents.PAGE]):
             after = rows[-1][0]
-            gone = [row[0] for row in rows if row[0] not in listing.ids]
+            gone = [row[0] for row in rows if row[0] not in reading.ids]
             for first in range(0, len(gone), CHANGES):
                 await documents.tombstone(self.session, gone[first : first + CHANGES], self.fence)
             self.counts.deleted += len(gone)
-        remaining = [self.session.tenant_id, source, sorted(listing.failing)]
+        remaining = [self.session.tenant_id, reading.source, sorted(reading.failing)]
         await self.session.rows(documents.VANISHED_LETTERS, remaining)

@@ -3,9 +3,8 @@
     python -m tests.bench.ingest.load [--rows 20000] [--rounds 5]
 
 Same Postgres (fsync on), same rows, one process each, alternating; the median of the rounds. Ours is what `index` runs:
-batches of 1,024 chunks (what it takes
-when vectors come at once), each a transaction that checks the lease, locks its documents, replaces their chunks, copies and
-moves the watermark. Index builds are timed apart.
+batches of 1,024 chunks (its size when vectors come fast), each a transaction that checks the lease, locks documents,
+replaces their chunks, copies and moves the watermark. Index builds are timed apart.
 """
 
 from __future__ import annotations
@@ -45,8 +44,13 @@ THEIRS = "0.0.19"
 DIMENSIONS = 384
 PER_DOCUMENT = 10
 SHAPE = IndexShape(profile=EmbeddingProfile(dimensions=DIMENSIONS), chunking=Chunking())
-SETTINGS = ("shared_buffers=1GB", "max_wal_size=4GB", "jit=off", "listen_addresses=127.0.0.1")
-SETTINGS = (*SETTINGS, "unix_socket_directories=")
+SETTINGS = (
+    "shared_buffers=1GB",
+    "max_wal_size=4GB",
+    "jit=off",
+    "listen_addresses=127.0.0.1",
+    "unix_socket_directories=",
+)
 
 
 @dataclass(frozen=True)
@@ -145,7 +149,7 @@ def load_theirs(server: Server, folder: Path, python: Path, batch: int, rows: in
     server.create_database("theirs")
     dsn = f"postgresql+psycopg://{SUPERUSER}:rag-admin-password@127.0.0.1:{server.port}/theirs"
     script = Path(__file__).with_name("langchain_load.py")
-    command = [python, "-W", "ignore", script, dsn, folder, str(batch), str(rows)]
+    command = [str(python), "-W", "ignore", str(script), dsn, str(folder), str(batch), str(rows)]
     result = subprocess.run(command, check=True, capture_output=True, text=True)
     return float(result.stdout.split()[-1])
 
@@ -206,9 +210,8 @@ def _print(rows: int, batch: int, ours: list[Ours], theirs: list[float], their_b
     ratio = statistics.median(theirs) / statistics.median(load)
     print(f"{rows:,} rows x {DIMENSIONS}, texts of 600 characters, fsync on, {len(ours)} alternating rounds\n")
     print("| what | rows/s, median | range | index build, s |\n|---|---|---|---|")
-    print(
-        f"| rag-operator, index step | {rate(load)} | {statistics.median(one.build for one in ours):.1f} (HNSW + BM25) |"
-    )
+    build = statistics.median(one.build for one in ours)
+    print(f"| rag-operator, index step | {rate(load)} | {build:.1f} (HNSW + BM25) |")
     print(f"| the same with its document rows | {rate(both)} | |")
     print(f"| langchain-postgres {THEIRS} PGVector, {batch} a call | {rate(theirs)} | {their_build:.1f} (HNSW alone) |")
     print(f"\nratio of medians: {ratio:.1f} x")

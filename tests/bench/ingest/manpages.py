@@ -3,8 +3,8 @@
     python -m tests.bench.ingest.manpages [--pages 2000] [--seconds 600] [--size 200]
 
 Pages are those of the machine's packages, evenly spaced over all sections, rendered by groff to text beforehand. Where
-a machine has none, the packages manpages and manpages-dev are unpacked into a temporary folder. Index is cancelled after
-`--seconds` (as a Job by SIGTERM), and the table says how far it came; the second sync is over unchanged input.
+a machine has none, the packages manpages and manpages-dev are unpacked into a temporary folder. Index is cancelled
+after `--seconds` (as a Job by SIGTERM), and the table says how far it came; the second sync is over unchanged input.
 """
 
 from __future__ import annotations
