@@ -14,12 +14,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 MARK = "RAG_CLUSTER_MARK"
 _START_TIME_FIELD = 19  # field 22 of proc(5) stat, counted after the command's closing parenthesis
-_children: list[subprocess.Popen[bytes]] = []  # kept, so that no destructor complains about a daemon still running
+_children: list[int] = []  # pids to reap; no Popen is kept, since one complains of a daemon that outlives it
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +112,9 @@ def end(processes: Iterable[Recorded], grace: float = 5.0) -> None:
 
 
 def _reaped(processes: Sequence[Recorded]) -> bool:
-    for child in _children:
-        child.poll()
+    for pid in _children:
+        with suppress(ChildProcessError):  # reaped before
+            os.waitpid(pid, os.WNOHANG)
     return not any(is_alive(one) for one in processes)
 
 
@@ -136,7 +138,8 @@ class Ledger:
                 cwd=folder,
                 start_new_session=True,
             )
-        _children.append(child)
+        child.returncode = 0  # a daemon: it is the ledger that knows whether it lives
+        _children.append(child.pid)
         recorded = Recorded(name, child.pid, start_time(child.pid) or 0, boot_id())
         with self.path.open("a") as ledger:
             ledger.write(json.dumps(asdict(recorded)) + "\n")

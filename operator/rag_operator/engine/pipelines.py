@@ -68,8 +68,9 @@ class PipelineReconciler:
             await self._status(live, facts, {})
             return None
         if pipeline.spec.paused:
+            await self._bind(key, pipeline)  # tenants may still be deleted, and that needs the database
             await self._pause(live)
-            return None
+            return READY_PERIOD
         if FINALIZER not in pipeline.metadata.finalizers:
             live = await add_finalizer(self._context.api, PIPELINE, live)
             pipeline = parse_pipeline(live)

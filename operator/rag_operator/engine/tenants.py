@@ -82,6 +82,8 @@ class TenantReconciler:
         bound = await self._binding(key, tenant)
         if bound is None:
             return BACK_OFF
+        if isinstance(bound, Binding) and bound.pipeline.spec.paused:
+            return None
         if isinstance(bound, Check):
             await self._write(live, replace(facts, pipeline=bound), None)
             return BACK_OFF

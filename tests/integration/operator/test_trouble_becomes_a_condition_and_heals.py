@@ -118,3 +118,19 @@ def test_a_paused_pipeline_says_so_and_is_left_alone(here: World, database: str)
     here.apply(pipeline(scaling={"replicas": 5}))
     eventually(lambda: here.get("service", "support"), "the Service comes back")
     here.wait_condition("ragpipeline", "support", "Paused", "NotPaused")
+
+
+def test_a_tenant_of_a_paused_pipeline_is_left_alone_and_can_be_deleted_after_a_restart(
+    here: World, database: str
+) -> None:
+    first = here.operator()
+    here.apply(pipeline(), tenant(), HANDBOOK, here.database_secret(database))
+    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected")
+    here.apply(pipeline(paused=True))
+    here.wait_condition("ragpipeline", "support", "Paused", "Paused")
+    first.stop()
+    here.operator()
+    here.kubectl("delete", "cronjob", "acme-ingest")
+    here.apply(tenant(displayName="Acme"))
+    here.kubectl("delete", "ragtenant", "acme", "--timeout=60s")
+    assert not here.get("cronjob", "acme-ingest")
