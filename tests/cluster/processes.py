@@ -7,7 +7,6 @@ what was started in the instant before a crash could record it.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -86,7 +85,7 @@ def marked(mark: str) -> list[Recorded]:
 def signal_to(recorded: Recorded, number: signal.Signals) -> None:
     """Send the signal if this very process still runs."""
     if is_alive(recorded):
-        with contextlib.suppress(ProcessLookupError):
+        with suppress(ProcessLookupError):
             os.kill(recorded.pid, number)
 
 
