@@ -68,21 +68,16 @@ class Reason(StrEnum):
     DATABASE_UNREACHABLE = "DatabaseUnreachable"
     DATABASE_UNSUITABLE = "DatabaseUnsuitable"
     MISSING_PRIVILEGE = "MissingPrivilege"
-    ROLES_LIMITED = "RolesLimited"
     ROLE_TAKEN = "RoleTaken"
     CATALOG_MISMATCH = "CatalogMismatch"
     CATALOG_TAKEN = "CatalogTaken"
     # cache, query, ingestion
     CACHE_UNREACHABLE = "CacheUnreachable"
-    MODEL_UNREACHABLE = "ModelUnreachable"
-    DIMENSIONS_MISMATCH = "DimensionsMismatch"
     NO_PODS_READY = "NoPodsReady"
     NOT_INGESTED = "NotIngested"
     INGESTION_FAILED = "IngestionFailed"
     DEAD_LETTERS = "DeadLetters"
-    INDEX_OUTDATED = "IndexOutdated"
     PROBE_FAILED = "ProbeFailed"
-    INTERNAL_ERROR = "InternalError"
 
 
 class Condition(StatusModel):

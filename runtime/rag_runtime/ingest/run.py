@@ -64,13 +64,10 @@ class Run:
         except (Superseded, TenantClosed) as error:
             log.info("ended early, nothing failed: %s", error)
             return FINE
-        except ConfigurationError as error:
-            log.error("%s", error)
-            return MISCONFIGURED
         except RuntimeFault as error:
             log.error("the run failed: %s", error)
             self.counts.problems.append(str(error))
-            code = FAILED
+            code = MISCONFIGURED if isinstance(error, ConfigurationError) else FAILED
         except asyncio.CancelledError:
             log.warning("stopped by a signal; the next run continues from here")
             self.counts.problems.append("stopped by a signal; the next run continues from there")

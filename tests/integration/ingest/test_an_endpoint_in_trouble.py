@@ -110,3 +110,12 @@ async def test_an_endpoint_that_stays_away_fails_the_run_and_the_next_continues_
     assert second["parsed"] == 0
     assert second["embedded"] in {4, 6}
     assert len(desk.chunks()) == 8
+
+
+async def test_a_profile_that_the_built_in_model_lacks_is_told_in_the_summary(desk: Desk) -> None:
+    profile = EmbeddingProfile(model="all-MiniLM-L6-v2", dimensions=100)
+    desk.configure(shape=SHAPE.model_copy(update={"profile": profile}))
+    await _run(desk, expected=2)
+    last = desk.summary()["lastIngestion"]
+    assert last["message"].startswith("shape.profile: ")
+    assert last["succeeded"] is False
