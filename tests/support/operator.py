@@ -165,6 +165,8 @@ def tenant(name: str = "acme", pipeline: str = "support", **spec: Any) -> dict[s
     }
 
 
+COLLECTED = 90.0
+"""Seconds within which the garbage collector removes children; it learns of new kinds every 30 s only."""
 HANDBOOK: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "ConfigMap",

@@ -23,11 +23,10 @@ from rag_operator.engine.deletion import PipelineDeletion
 from rag_operator.engine.finalizer import add_finalizer
 from rag_operator.engine.listening import Listeners
 from rag_operator.engine.queue import Key
-from rag_operator.engine.refusals import refusal
+from rag_operator.engine.refusals import REFUSALS, refusal
 from rag_operator.engine.secrets import Found, found, read_secret
-from rag_operator.kube.apply import NameTakenError, apply_child, delete_child, ensure_secret
+from rag_operator.kube.apply import apply_child, delete_child, ensure_secret
 from rag_operator.kube.client import Object
-from rag_operator.kube.errors import RefusedError
 from rag_operator.kube.kinds import CONFIG_MAP, DEPLOYMENT, HPA, PDB, PIPELINE
 from rag_operator.stores.errors import StoreProblem, StoreTrouble
 from rag_operator.stores.leases import read_leases
@@ -76,7 +75,7 @@ class PipelineReconciler:
             pipeline = parse_pipeline(live)
         try:
             return await self._bring(key, live, pipeline)
-        except (NameTakenError, RefusedError) as refused:
+        except REFUSALS as refused:
             facts = decide.PipelineFacts(_generation(live), spec=refusal(refused))
             await self._status(live, facts, {})
             return BACK_OFF

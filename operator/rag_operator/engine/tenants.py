@@ -21,14 +21,13 @@ from rag_operator.engine.context import BACK_OFF, Binding, Context
 from rag_operator.engine.deletion import TenantDeletion
 from rag_operator.engine.finalizer import add_finalizer
 from rag_operator.engine.queue import Key
-from rag_operator.engine.refusals import refusal
+from rag_operator.engine.refusals import REFUSALS, refusal
 from rag_operator.engine.revisions import Revisions
 from rag_operator.engine.runs import Runs, finished
 from rag_operator.engine.secrets import Found, found
 from rag_operator.engine.sources import missing_source
-from rag_operator.kube.apply import NameTakenError, apply_child, ensure_secret, sync_secret
+from rag_operator.kube.apply import apply_child, ensure_secret, sync_secret
 from rag_operator.kube.client import Object
-from rag_operator.kube.errors import RefusedError
 from rag_operator.kube.kinds import CONFIG_MAP, JOB, PIPELINE, SECRET, TENANT
 from rag_operator.stores.erasure import erase
 from rag_operator.stores.errors import QueryLoginNeeded, StoreProblem, StoreTrouble
@@ -92,7 +91,7 @@ class TenantReconciler:
             tenant = parse_tenant(live)
         try:
             return await self._bring(key, live, tenant, bound)
-        except (NameTakenError, RefusedError) as refused:
+        except REFUSALS as refused:
             await self._write(live, replace(facts, spec=refusal(refused)), None)
             return BACK_OFF
 

@@ -24,10 +24,15 @@ class NameTakenError(ConflictError):
     """A child's name belongs to an object that is not ours."""
 
 
+class FormerChildError(ConflictError):
+    """A child's name belongs to what a deleted resource of the owner's name left: the garbage collector removes it."""
+
+
 async def apply_child(api: Api, manifest: Object, manager: str) -> Object:
     """Bring the child to what the manifest says and return it; no write when it is so already.
 
-    Raises NameTakenError for an object of that name that another controller, or nobody, owns.
+    Raises NameTakenError for an object of that name that another controller, or nobody, owns; FormerChildError where
+    that owner was of the same name and is gone.
     """
     kind = kind_of(manifest)
     meta = manifest["metadata"]
@@ -107,9 +112,15 @@ def _owners(live: Object) -> set[str]:
     return {str(owner["uid"]) for owner in live["metadata"].get("ownerReferences", [])}
 
 
+def _owner_names(live: Object) -> set[tuple[str, str]]:
+    return {(str(owner["kind"]), str(owner["name"])) for owner in live["metadata"].get("ownerReferences", [])}
+
+
 def _require_ours(kind: Kind, live: Object, meta: Mapping[str, Any]) -> None:
     wanted = {str(owner["uid"]) for owner in meta.get("ownerReferences", [])}
-    if wanted and not wanted & _owners(live):
-        raise NameTakenError(
-            f"{kind.kind} {meta['namespace']}/{meta['name']} exists and is not ours: rename or delete it"
-        )
+    if not wanted or wanted & _owners(live):
+        return
+    name = f"{kind.kind} {meta['namespace']}/{meta['name']}"
+    if _owner_names(live) & _owner_names({"metadata": meta}):
+        raise FormerChildError(f"{name} is left of a deleted resource of the same name; Kubernetes is removing it")
+    raise NameTakenError(f"{name} exists and is not ours: rename or delete it")

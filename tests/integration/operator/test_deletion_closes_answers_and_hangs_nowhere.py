@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from tests.support.operator import HANDBOOK, World, eventually, pipeline, tenant
+from tests.support.operator import COLLECTED, HANDBOOK, World, eventually, pipeline, tenant
 
 pytestmark = pytest.mark.integration
 
@@ -59,11 +59,25 @@ def test_a_tenant_of_the_same_name_finds_retained_data_and_adopts_it_only_when_t
     schema = _ready(here, database)
     here.kubectl("delete", "ragtenant", "acme", "--timeout=40s")
     here.apply(tenant())
-    said = here.wait_condition("ragtenant", "acme", "Ready", "RetainedData")
+    said = here.wait_condition("ragtenant", "acme", "Ready", "RetainedData", COLLECTED)
     incarnation = said["message"].split("adopt-retained: ")[1].split(" ")[0]
     here.kubectl("annotate", "ragtenant", "acme", f"rag-operator.dev/adopt-retained={incarnation}")
     here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected", 60)
     assert (here.get("ragtenant", "acme") or {})["status"]["schema"] == schema
+
+
+def test_retained_data_is_erased_when_told_and_the_new_tenant_starts_empty(here: World, database: str) -> None:
+    schema = _ready(here, database)
+    here.kubectl("delete", "ragtenant", "acme", "--timeout=40s")
+    here.apply(tenant())
+    said = here.wait_condition("ragtenant", "acme", "Ready", "RetainedData", COLLECTED)
+    incarnation = said["message"].split("erase-retained: ")[1].split(" ")[0]
+    here.kubectl("annotate", "ragtenant", "acme", f"rag-operator.dev/erase-retained={incarnation}")
+    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected", 60)
+    fresh = (here.get("ragtenant", "acme") or {})["status"]["schema"]
+    assert fresh != schema
+    assert schema not in _schemas(database)
+    assert fresh in _schemas(database)
 
 
 def test_a_pipeline_with_tenants_explains_itself_and_goes_when_they_have_gone(here: World, database: str) -> None:

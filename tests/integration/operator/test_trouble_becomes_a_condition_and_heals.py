@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from uuid import uuid4
 
 import psycopg
 import pytest
 
 from tests.support import postgres
-from tests.support.operator import HANDBOOK, World, eventually, pipeline, tenant
+from tests.support.operator import COLLECTED, HANDBOOK, World, eventually, pipeline, tenant
 
 pytestmark = pytest.mark.integration
 
@@ -103,6 +104,18 @@ def test_a_name_that_another_object_has_is_left_alone_and_named(here: World, dat
     assert (here.get("service", "support") or {})["spec"]["ports"][0]["port"] == 1234
     here.kubectl("delete", "service", "support")
     eventually(lambda: here.get("deployment", "support-query"), "heals", 70)
+
+
+def test_a_child_of_a_deleted_resource_of_the_same_name_is_waited_for(here: World, database: str) -> None:
+    former = {"apiVersion": "rag-operator.dev/v1alpha1", "kind": "RagTenant", "name": "acme", "uid": str(uuid4())}
+    meta = {"name": "acme-api-key", "ownerReferences": [former], "finalizers": ["someone.example/slow"]}
+    here.apply({"apiVersion": "v1", "kind": "Secret", "metadata": meta})
+    here.operator()
+    here.apply(pipeline(), tenant(), HANDBOOK, here.database_secret(database))
+    said = here.wait_condition("ragtenant", "acme", "Ready", "Waiting")
+    assert "acme-api-key" in said["message"]
+    here.kubectl("patch", "secret", "acme-api-key", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected", COLLECTED)
 
 
 def test_a_paused_pipeline_says_so_and_is_left_alone(here: World, database: str) -> None:
