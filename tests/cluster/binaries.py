@@ -60,7 +60,7 @@ KUBERNETES = Module(
     _KUBERNETES_FLAGS,
 )
 ETCD = Module("etcd", ("etcd",), 54, renamed={"server": "etcd"})
-COREDNS = Module("coredns", ("coredns",), 130)
+COREDNS = Module("coredns", ("coredns",), 130, packages=".")
 EXTRAS = Module("extras", ("helm", "metrics-server", "kubeconform"), 150)
 PAUSE = Module("pause", ("pause",), 5, packages=".")
 
@@ -97,7 +97,8 @@ def _build(module: Module) -> None:
     unfinished = module.folder().with_suffix(".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOBIN": str(unfinished)}
+    # The compiler with less collecting of garbage: etcd in 70 s for 92 s, for about twice the memory.
+    environment = {"GOGC": "400", **os.environ, "CGO_ENABLED": "0", "GOBIN": str(unfinished)}
     command = ["go", "install", "-buildvcs=false", "-ldflags", f"-s -w {module.flags}".strip(), module.packages]
     log = unfinished.with_suffix(".log")
     with log.open("wb") as output:

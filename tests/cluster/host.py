@@ -207,13 +207,18 @@ def make_cgroup(name: str) -> None:
                 (hierarchy / name / setting).write_text((hierarchy / setting).read_text())
 
 
+def _below(group: Path) -> list[Path]:
+    """The group and all within, the deepest first; `walk` passes over what goes away meanwhile, `rglob` fails on it."""
+    return [Path(folder) for folder, _, _ in os.walk(group, topdown=False)]
+
+
 def pids_in(name: str) -> set[int]:
     """The processes of the cluster's pods."""
     found: set[int] = set()
     for group in cgroups(name):
-        for listed in group.rglob("cgroup.procs"):
+        for folder in _below(group):
             try:
-                found.update(map(int, listed.read_text().split()))
+                found.update(map(int, (folder / "cgroup.procs").read_text().split()))
             except FileNotFoundError:  # the group went away meanwhile
                 continue
     return found
@@ -238,8 +243,7 @@ def remove_cgroup(name: str) -> None:
     def removed() -> bool:
         kill_pods(name)
         for group in cgroups(name):
-            below = [path for path in group.rglob("*") if path.is_dir()]
-            for folder in [*sorted(below, key=lambda path: -len(path.parts)), group]:
+            for folder in _below(group):
                 with contextlib.suppress(OSError):
                     folder.rmdir()
         return not cgroups(name)
