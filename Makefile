@@ -51,6 +51,14 @@ test-unit: venv ## pure rooms, seconds
 test-integration: venv packages tools ## real Postgres, Redis and API server
 	@"$(BIN)/pytest" -q -n 2 --dist loadfile tests/integration
 
+.PHONY: test-faults
+test-faults: venv packages tools ## crashes, frozen leaders, bad weather: a sample of every suite
+	@"$(BIN)/pytest" -q -n 2 tests/faults
+
+.PHONY: test-full
+test-full: venv packages tools ## the same, every point with every fault: an hour or two
+	@RAG_FAULTS=all "$(BIN)/pytest" -q -n 2 tests/faults
+
 .PHONY: test-e2e
 test-e2e: venv packages cluster-up ## pods on the local Kubernetes
 	@"$(BIN)/pytest" -q tests/e2e -m "not cluster_lifecycle"
@@ -61,7 +69,7 @@ test-lifecycle: venv packages ## the local cluster comes and goes and leaves not
 	@"$(BIN)/pytest" -q -m cluster_lifecycle tests/e2e/test_the_local_cluster_leaves_nothing.py
 
 .PHONY: test
-test: packages check test-unit test-integration test-e2e test-lifecycle ## everything that CI runs
+test: packages check test-unit test-integration test-faults test-e2e test-lifecycle ## everything that CI runs
 
 .PHONY: cluster-up
 cluster-up: packages ## the local Kubernetes with our images

@@ -10,6 +10,7 @@ BENCHMARKS = {
     "load": ["tests.bench.ingest.load"],
     "manpages": ["tests.bench.ingest.manpages"],
     "query": ["tests.bench.serve.query"],
+    "tenants": ["tests.bench.tenants"],
     "idle": ["tests.bench.idle"],
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -85,10 +85,10 @@ class Kubernetes:
         return done.stdout
 
 
-@pytest.fixture(scope="session")
-def api(testrun: str) -> Iterator[Kubernetes]:
-    """An API server with etcd and the controllers that work without nodes; RBAC on. One per test run."""
-    name = f"api-{testrun}"
+@contextmanager
+def without_nodes(run: str) -> Iterator[Kubernetes]:
+    """An API server with etcd and the controllers that work without nodes, shared by all who say the same `run`."""
+    name = f"api-{run}"
     users = clusters_root() / "users"
     folder = cluster_folder(name)
     users.mkdir(parents=True, exist_ok=True)
@@ -102,6 +102,13 @@ def api(testrun: str) -> Iterator[Kubernetes]:
     instances.sweep(users)
     with shared(users / name, create, remove):
         yield Kubernetes(folder / "kubeconfig", folder / "audit.log", binaries.program("kubectl"))
+
+
+@pytest.fixture(scope="session")
+def api(testrun: str) -> Iterator[Kubernetes]:
+    """An API server with etcd and the controllers that work without nodes; RBAC on. One per test run."""
+    with without_nodes(testrun) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

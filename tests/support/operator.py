@@ -51,6 +51,15 @@ class OperatorProcess:
                 [sys.executable, "-m", "rag_operator", "run"], env=self.environment, stdout=log, stderr=log
             )
 
+    def send(self, number: int) -> None:
+        """Send a signal, and wait for nothing."""
+        if self.process is not None:
+            self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it the hard way, now."""
+        self.send(signal.SIGKILL)
+
     def stop(self, number: int = signal.SIGTERM) -> None:
         """End it by a signal and wait."""
         if self.process is not None:

@@ -57,7 +57,7 @@ async def _secret(context: Context, pipeline: RagPipeline) -> Found | Check:
     if pipeline.spec.database.secret_ref:
         name = pipeline.spec.database.secret_ref.name
         return await read_secret(context.api, meta.namespace, name, "spec.database.secretRef")
-    if pipeline.spec.paused:
+    if pipeline.spec.paused or meta.deletion_timestamp:
         return await read_secret(context.api, meta.namespace, names.postgres(meta.name), "spec.database.managed")
     manifest = postgres.managed_postgres_secret(pipeline, context.new_password())
     secret = found(await ensure_secret(context.api, manifest))

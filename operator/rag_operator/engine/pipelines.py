@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import dataclass, replace
 from typing import Any
@@ -82,12 +83,19 @@ class PipelineReconciler:
 
     async def _leave(self, key: Key, live: Object | None) -> float | None:
         again = await self._deletion.proceed(key, live) if live else None
-        if again is None:
+        if live is None or again is None:
             self._listeners.stop(key)
             self._context.bindings.pop(key, None)
+        else:
+            await self._keep_bound(key, live)
         for tenant in self._context.registry.tenants_of(key):
             self._context.queue.add(tenant)
         return again
+
+    async def _keep_bound(self, key: Key, live: Object) -> None:
+        """Tenants remain, and closing their answers needs the database: also after a restart, with nothing bound."""
+        with contextlib.suppress(InvalidSpec):
+            await self._bind(key, parse_pipeline(live))
 
     async def _bring(self, key: Key, live: Object, pipeline: RagPipeline) -> float | None:
         bound = await self._bind(key, pipeline)

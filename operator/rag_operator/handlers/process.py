@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import random
 import secrets
 import signal
@@ -24,6 +26,8 @@ from rag_operator.kube.client import Api
 from rag_operator.kube.lease import Election
 from rag_operator.stores.database import Databases
 
+log = logging.getLogger(__name__)
+WATCH_AGAIN = 3.0
 STALLED_SECONDS = 600.0
 """A queue whose oldest key waits so long has workers that hang."""
 
@@ -97,6 +101,17 @@ async def _serve(context: Context, stop: asyncio.Event) -> None:
 
 
 async def _kopf(context: Context, election: Election, stop: asyncio.Event, ready: asyncio.Event) -> None:
+    """Watch until told to stop. kopf ends where discovery is refused (any 4xx); that may pass, so it starts anew."""
+    while not stop.is_set():
+        try:
+            await _watch(context, election, stop, ready)
+        except Exception as error:  # noqa: BLE001  # boundary: kopf's own tasks; what it raises is no contract
+            log.warning("the watches ended, and are started anew in %.0f s: %s", WATCH_AGAIN, error)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), WATCH_AGAIN)
+
+
+async def _watch(context: Context, election: Election, stop: asyncio.Event, ready: asyncio.Event) -> None:
     names = context.settings.watch_namespaces
     await kopf.operator(
         registry=watches.registry(context, lambda: election.is_leader),

@@ -89,6 +89,15 @@ def test_a_pipeline_with_tenants_explains_itself_and_goes_when_they_have_gone(he
     eventually(lambda: not here.get("ragpipeline", "support"), "the pipeline goes")
 
 
+def test_a_pipeline_and_its_tenants_go_though_the_operator_is_replaced_meanwhile(here: World, database: str) -> None:
+    _ready(here, database)
+    here.replicas[0].stop()
+    here.kubectl("delete", "ragpipeline,ragtenant", "--all", "--wait=false")
+    here.operator()
+    eventually(lambda: not here.get("ragtenant", "acme"), "the tenant goes")
+    eventually(lambda: not here.get("ragpipeline", "support"), "the pipeline goes")
+
+
 def test_a_tenant_of_a_missing_pipeline_goes_at_once(here: World) -> None:
     here.operator()
     here.apply(tenant(pipeline="nowhere"))

@@ -1,0 +1,1 @@
+"""Faults on purpose: what may happen to an operator, played exactly, against real parts."""

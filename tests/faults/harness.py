@@ -1,0 +1,147 @@
+"""A world whose operator reaches API server and Postgres through wires that can be told to fail."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.faults.api_wire import ApiWire
+from tests.faults.oracle import snapshot
+from tests.faults.script import Script
+from tests.faults.sql_wire import SqlWire
+from tests.support.operator import OperatorProcess, World, eventually
+
+RESYNC_SECONDS = 2
+QUIET_SECONDS = 2 * RESYNC_SECONDS + 1.0
+"""Two resyncs without a write: settled."""
+PATIENCE = 90.0
+_terms = itertools.count()
+
+
+@dataclass(slots=True)
+class Stage:
+    """One namespace, one database, one operator at a time, all its calls on the wires."""
+
+    here: World
+    dsn: str
+    script: Script
+    through: World
+    wire: ApiWire
+    sql_port: int
+
+    def start(self, lease: str = "") -> OperatorProcess:
+        """A new operator process. It has a Lease of its own unless told: nobody waits for the term of a dead one."""
+        self.script.revive()
+        replica = self.through.operator(
+            resync_seconds=str(RESYNC_SECONDS), lease_name=lease or f"rag-operator-{next(_terms)}", workers="4"
+        )
+        if len(self.through.replicas) == 1 or not lease:
+            self.script.kill = replica.kill
+            self.script.freeze = lambda: replica.send(signal.SIGSTOP)
+        return replica
+
+    def start_again(self) -> None:
+        """Another process in place of the one that runs: all connections are made anew."""
+        self.through.replicas[-1].stop(signal.SIGKILL)
+        self.start()
+
+    def thaw(self) -> None:
+        """Let the frozen process go on, and its write arrive."""
+        self.through.replicas[0].send(signal.SIGCONT)
+        self.script.thawed.set()
+
+    def apply(self, *documents: dict[str, Any]) -> None:
+        """A person's change, past the wires."""
+        self.here.apply(*documents)
+
+    def database_secret(self) -> dict[str, Any]:
+        """The Secret that leads to the database through its wire."""
+        parts = dict(part.split("=", 1) for part in self.dsn.split()) | {"port": str(self.sql_port)}
+        return self.here.database_secret(" ".join(f"{key}={value}" for key, value in parts.items()))
+
+    def settled(self, goal: Callable[[], bool]) -> list[str]:
+        """Wait until the goal holds and two resyncs pass without a write; what stands then."""
+        try:
+            eventually(goal, "the scenario's goal", PATIENCE)
+            eventually(self._quiet, "two resyncs without a write", PATIENCE)
+        except AssertionError as error:
+            error.add_note("\n".join(self.script.trace[-15:]))
+            error.add_note(self.through.logs()[-5000:])
+            raise
+        return snapshot(self.here, self.dsn)
+
+    def wait_for_the_fault(self, goal: Callable[[], bool]) -> None:
+        """Until the fault has happened, or the goal was reached without (fewer writes than in the reference)."""
+        eventually(lambda: bool(self.script.fired) or goal(), "the fault", PATIENCE)
+
+    def _quiet(self) -> bool:
+        before = len(self.script.trace)
+        time.sleep(QUIET_SECONDS)  # nothing is waited for: it is silence that is looked at
+        return len(self.script.trace) == before
+
+    def has(self, *children: str) -> bool:
+        """Whether all of these, as `kind/name`, are there."""
+        found = self.here.kubectl("get", *children, "--ignore-not-found", "-o", "name").split()
+        return len(found) == len(children)
+
+    def reason(self, kind: str, name: str, condition: str) -> str:
+        """The reason of a condition, empty when there is none."""
+        return str(self.here.condition(kind, name, condition).get("reason", ""))
+
+
+@contextmanager
+def stage(here: World, dsn: str, folder: Path) -> Iterator[Stage]:
+    """The wires in a thread of their own; the world's operators use them."""
+    script = Script()
+    api = ApiWire(here.kubeconfig, script)
+    port = int(dict(part.split("=", 1) for part in dsn.split())["port"])
+    sql = SqlWire(port, script)
+    with _loop() as run:
+        run(api.start())
+        run(sql.start())
+        plain = yaml.safe_load(here.kubeconfig.read_text())
+        plain["clusters"][0]["cluster"] = {"server": f"http://127.0.0.1:{api.port}"}
+        plain["users"][0]["user"] = {"token": "given-by-the-wire"}
+        path = folder / "through-the-wire.kubeconfig"
+        path.write_text(json.dumps(plain))
+        through = World(here.api, here.namespace, folder, path, here.user)
+        try:
+            yield Stage(here, dsn, script, through, api, sql.port)
+        finally:
+            for replica in through.replicas:
+                replica.stop(signal.SIGKILL)
+            run(api.close())
+            run(sql.close())
+
+
+@contextmanager
+def _loop() -> Iterator[Callable[[Any], Any]]:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        yield lambda coroutine: asyncio.run_coroutine_threadsafe(coroutine, loop).result(20)
+    finally:
+        asyncio.run_coroutine_threadsafe(_end_tasks(), loop).result(20)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
+async def _end_tasks() -> None:
+    """What still hangs on a line, such as a watch that was told to be silent."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,77 @@
+"""What a person does, step by step; each step's goal is what must stand when it is through, whatever went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.faults.harness import Stage
+from tests.support.operator import HANDBOOK, pipeline, tenant
+
+Act = Callable[[Stage], None]
+Goal = Callable[[Stage], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """`before` is settled undisturbed; the fault falls into `act`."""
+
+    name: str
+    act: Act
+    goal: Goal
+    before: tuple[tuple[Act, Goal], ...] = ()
+
+
+ERASED = {"deletionPolicy": "Delete"}
+SCHEDULE = {"schedule": "7 3 * * *"}
+"""The default's minutes depend on the namespace's name."""
+
+
+def _create(stage: Stage) -> None:
+    stage.apply(pipeline(**ERASED), tenant(**ERASED, **SCHEDULE), HANDBOOK, stage.database_secret())
+
+
+def _created(stage: Stage) -> bool:
+    children = ("deployment/support-query", "deployment/support-cache", "cronjob/acme-ingest", "secret/acme-api-key")
+    return stage.has(*children) and stage.reason("ragtenant", "acme", "IngestSucceeded") == "Ingesting"
+
+
+def _change(stage: Stage) -> None:
+    scaling = {"minReplicas": 2, "maxReplicas": 4}
+    stage.apply(pipeline(**ERASED, scaling=scaling, chunking={"size": 128, "overlap": 16}))
+
+
+def _changed(stage: Stage) -> bool:
+    scaled = stage.has("horizontalpodautoscaler/support-query")
+    configs = stage.here.kubectl("get", "jobs", "-l", "rag-operator.dev/tenant=acme", "-o", "name").split()
+    return scaled and len(configs) == 2
+
+
+def _delete_tenant(stage: Stage) -> None:
+    stage.here.kubectl("delete", "ragtenant", "acme", "--wait=false")
+
+
+def _tenant_gone(stage: Stage) -> bool:
+    return not stage.has("ragtenant/acme") and not stage.has("cronjob/acme-ingest") and not _jobs(stage)
+
+
+def _jobs(stage: Stage) -> list[str]:
+    return stage.here.kubectl("get", "jobs,secrets", "-l", "rag-operator.dev/tenant=acme", "-o", "name").split()
+
+
+def _delete_all(stage: Stage) -> None:
+    stage.here.kubectl("delete", "ragpipeline,ragtenant", "--all", "--wait=false")
+
+
+def _all_gone(stage: Stage) -> bool:
+    left = stage.here.kubectl("get", "ragpipelines,ragtenants,deployments,services,cronjobs,jobs", "-o", "name").split()
+    return not left
+
+
+CREATED = (_create, _created)
+SCENARIOS = (
+    Scenario("create", _create, _created),
+    Scenario("change", _change, _changed, (CREATED,)),
+    Scenario("delete tenant", _delete_tenant, _tenant_gone, (CREATED,)),
+    Scenario("delete all", _delete_all, _all_gone, (CREATED,)),
+)

@@ -1,0 +1,66 @@
+"""What a test wants to go wrong: at the n-th write, and how. Writes are numbered as they leave the operator."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+HELD_SECONDS = 120.0
+
+
+class Fault(Enum):
+    """What happens to one write."""
+
+    DIE_BEFORE = "the process dies; the write never arrives"
+    DIE_AFTER = "the write takes effect; the process dies before it hears of it"
+    LOSE_ANSWER = "the write takes effect; the connection breaks before the answer; the process lives"
+    FREEZE = "the process stops in its tracks; the write arrives when another leads and all has settled"
+
+
+@dataclass(slots=True)
+class Script:
+    """Numbers every write, on whichever wire it leaves, and names the one that goes wrong.
+
+    `kill` ends the process the hard way. Once it is dead no wire lets anything pass until `revive`.
+    """
+
+    kill: Callable[[], None] = lambda: None
+    freeze: Callable[[], None] = lambda: None
+    at: int = 0
+    """The number of the write that goes wrong, from 1; 0 for none."""
+    fault: Fault = Fault.DIE_BEFORE
+    trace: list[str] = field(default_factory=list)
+    fired: str = ""
+    """The write that went wrong."""
+    late: int = 0
+    """The API server's status for a write that arrived late."""
+    dead: threading.Event = field(default_factory=threading.Event)
+    thawed: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def write(self, label: str) -> Fault | None:
+        """Count a write that is about to pass; how it goes wrong, if it does."""
+        with self._lock:
+            self.trace.append(label)
+            if len(self.trace) != self.at:
+                return None
+            self.fired = label
+            return self.fault
+
+    def die(self) -> None:
+        """End the process now."""
+        self.dead.set()
+        self.kill()
+
+    async def held(self) -> None:
+        """Freeze the process, and hold its write until the test thaws it."""
+        self.freeze()
+        await asyncio.to_thread(self.thawed.wait, HELD_SECONDS)
+
+    def revive(self) -> None:
+        """Let the next process's calls pass, undisturbed."""
+        self.at = 0
+        self.dead.clear()

@@ -1,0 +1,78 @@
+"""A8: the operator dies before or after any one of its writes, or never hears of it; the next one ends the same."""
+
+from __future__ import annotations
+
+import difflib
+import os
+
+import pytest
+
+from tests.faults.conftest import Stages
+from tests.faults.harness import Stage
+from tests.faults.scenarios import SCENARIOS, Scenario
+from tests.faults.script import Fault
+
+pytestmark = pytest.mark.integration
+SAMPLE = 3
+"""Points of a scenario in `make test`; RAG_FAULTS=all enumerates every one with every fault."""
+FAULTS = (Fault.DIE_BEFORE, Fault.DIE_AFTER, Fault.LOSE_ANSWER)
+ALL = os.environ.get("RAG_FAULTS") == "all"
+
+
+def _begin(on: Stage, scenario: Scenario) -> None:
+    on.start()
+    for act, goal in scenario.before:
+        act(on)
+        on.settled(lambda goal=goal: goal(on))  # type: ignore[misc]
+
+
+def _undisturbed(on: Stage, scenario: Scenario) -> tuple[list[str], list[str]]:
+    """What stands after the scenario without a fault, and the labels of its writes."""
+    _begin(on, scenario)
+    before = len(on.script.trace)
+    scenario.act(on)
+    stands = on.settled(lambda: scenario.goal(on))
+    return stands, on.script.trace[before:]
+
+
+def _disturbed(on: Stage, scenario: Scenario, at: int, fault: Fault) -> list[str]:
+    _begin(on, scenario)
+    on.script.fired = ""
+    on.script.trace.clear()
+    on.script.at, on.script.fault = at, fault
+    scenario.act(on)
+    on.wait_for_the_fault(lambda: scenario.goal(on))
+    if on.script.dead.is_set():
+        on.start()
+    return on.settled(lambda: scenario.goal(on))
+
+
+def _points(writes: int) -> list[tuple[int, Fault]]:
+    every = [(at, fault) for fault in FAULTS for at in range(1, writes + 1)]
+    if ALL:
+        return every
+    step = max(1, len(every) // SAMPLE)
+    return every[step // 2 :: step][:SAMPLE]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_every_point(scenario: Scenario, stages: Stages) -> None:
+    with stages() as on:
+        expected, writes = _undisturbed(on, scenario)
+    assert writes
+    points = _points(len(writes))
+    problems = [problem for at, fault in points if (problem := _problem(stages, scenario, at, fault, expected))]
+    print(f"{scenario.name}: {len(points) - len(problems)} of {len(points)} points right, {len(writes)} writes")
+    assert not problems, "\n\n".join(problems)
+
+
+def _problem(stages: Stages, scenario: Scenario, at: int, fault: Fault, expected: list[str]) -> str:
+    """What differs from the undisturbed end, or what was never reached; empty when all is right."""
+    with stages() as on:
+        try:
+            stands = _disturbed(on, scenario, at, fault)
+            difference = list(difflib.unified_diff(expected, stands, "undisturbed", "disturbed", lineterm="", n=0))
+        except AssertionError as error:
+            difference = [str(error), *getattr(error, "__notes__", [])]
+        where = f"{fault.name} at write {at}, {on.script.fired or 'which never came'}:"
+        return "\n".join([where, *difference]) if difference else ""
