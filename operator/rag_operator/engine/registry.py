@@ -30,8 +30,21 @@ class Registry:
         self.delivered: dict[Key, str] = {}
 
     def observe(self, key: Key, body: dict[str, Any]) -> bool:
-        """Take in an object; True when its pipeline's counts may have changed."""
+        """Take in what a watch delivered; True when its pipeline's counts may have changed."""
         self.delivered[key] = body["metadata"]["resourceVersion"]
+        return self.take_in(key, body)
+
+    def behind(self, key: Key, version: str) -> bool:
+        """Whether the watch has not delivered this version yet."""
+        have = self.delivered.get(key)
+        return have is None or (have.isdigit() and version.isdigit() and int(have) < int(version))
+
+    def knows(self, key: Key) -> bool:
+        """Whether the object is there, as far as is known."""
+        return key in self.pipelines or key in self.tenants
+
+    def take_in(self, key: Key, body: dict[str, Any]) -> bool:
+        """Remember an object, wherever it was read; True when its pipeline's counts may have changed."""
         if key.kind == "pipeline":
             self.pipelines.add(key)
             return False

@@ -29,17 +29,21 @@ class Resync:
 
     async def run(self) -> None:
         """Resync at once and then periodically, for ever."""
-        while True:
-            try:
-                await self.once()
-            except (TransientError, PermanentError) as error:
-                log.warning("resync: %s", error)
-                await asyncio.sleep(RETRY)
-                continue
-            await asyncio.sleep(self._context.settings.resync_seconds)
+        async with asyncio.TaskGroup() as group:
+            check: asyncio.Task[None] | None = None
+            while True:
+                try:
+                    listed = await self.once()
+                except (TransientError, PermanentError) as error:
+                    log.warning("resync: %s", error)
+                    await asyncio.sleep(RETRY)
+                    continue
+                if check is None or check.done():
+                    check = group.create_task(self._check_watches(listed))
+                await asyncio.sleep(self._context.settings.resync_seconds)
 
-    async def once(self) -> None:
-        """One pass; objects that vanished unseen are enqueued too, so that what they left is cleaned up."""
+    async def once(self) -> dict[Key, str]:
+        """One pass; returns what is there, with versions. Objects that vanished unseen are enqueued too, so that what they left is cleaned up."""
         metrics.RESYNCS.inc()
         listed = await self._list()
         registry = self._context.registry
@@ -49,11 +53,10 @@ class Resync:
                 self._context.queue.add(key)
         for key in sorted(listed, key=lambda k: k.kind):
             self._context.queue.add(key)
-        await self._check_watches(listed)
+        return listed
 
     async def _list(self) -> dict[Key, str]:
         listed: dict[Key, str] = {}
-        delivered = dict(self._context.registry.delivered)
         for kind, word in ((PIPELINE, "pipeline"), (TENANT, "tenant")):
             for namespace in self._context.settings.watch_namespaces or (None,):
                 async for items, _ in self._context.api.pages(kind, namespace):
@@ -61,19 +64,15 @@ class Resync:
                         meta = item["metadata"]
                         key = Key(word, meta["namespace"], meta["name"])  # type: ignore[arg-type]
                         listed[key] = meta["resourceVersion"]
-                        if key not in delivered:
-                            self._context.registry.observe(key, item)
+                        if self._context.registry.behind(key, listed[key]):
+                            self._context.registry.take_in(key, item)
         return listed
 
     async def _check_watches(self, listed: dict[Key, str]) -> None:
-        delivered = self._context.registry.delivered
-        lagging = [key for key, version in listed.items() if _older(delivered.get(key), version)]
+        registry = self._context.registry
+        lagging = [key for key, version in listed.items() if registry.behind(key, version)]
         if lagging:
             await asyncio.sleep(GRACE)
-            lagging = [key for key in lagging if key in delivered and _older(delivered.get(key), listed[key])]
+            lagging = [key for key in lagging if registry.knows(key) and registry.behind(key, listed[key])]
         self.watch_dead = bool(lagging)
         metrics.WATCH_STALE.set(len(lagging))
-
-
-def _older(have: str | None, listed: str) -> bool:
-    return have is None or (have.isdigit() and listed.isdigit() and int(have) < int(listed))
