@@ -43,7 +43,10 @@ class Resync:
                 await asyncio.sleep(self._context.settings.resync_seconds)
 
     async def once(self) -> dict[Key, str]:
-        """One pass; returns what is there, with versions. Objects that vanished unseen are enqueued too, so that what they left is cleaned up."""
+        """One pass; returns the version of all that is there.
+
+        Objects that vanished unseen are enqueued too, so that what they left is cleaned up.
+        """
         metrics.RESYNCS.inc()
         listed = await self._list()
         registry = self._context.registry
