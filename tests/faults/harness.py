@@ -38,13 +38,13 @@ class Stage:
     script: Script
     through: World
     wire: ApiWire
-    sql_port: int
+    sql: SqlWire
 
-    def start(self, lease: str = "") -> OperatorProcess:
+    def start(self, lease: str = "", workers: str = "16") -> OperatorProcess:
         """A new operator process. It has a Lease of its own unless told: nobody waits for the term of a dead one."""
         self.script.revive()
         replica = self.through.operator(
-            resync_seconds=str(RESYNC_SECONDS), lease_name=lease or f"rag-operator-{next(_terms)}", workers="4"
+            resync_seconds=str(RESYNC_SECONDS), lease_name=lease or f"rag-operator-{next(_terms)}", workers=workers
         )
         if len(self.through.replicas) == 1 or not lease:
             self.script.kill = replica.kill
@@ -67,7 +67,7 @@ class Stage:
 
     def database_secret(self) -> dict[str, Any]:
         """The Secret that leads to the database through its wire."""
-        parts = dict(part.split("=", 1) for part in self.dsn.split()) | {"port": str(self.sql_port)}
+        parts = dict(part.split("=", 1) for part in self.dsn.split()) | {"port": str(self.sql.port)}
         return self.here.database_secret(" ".join(f"{key}={value}" for key, value in parts.items()))
 
     def settled(self, goal: Callable[[], bool]) -> list[str]:
@@ -117,7 +117,7 @@ def stage(here: World, dsn: str, folder: Path) -> Iterator[Stage]:
         path.write_text(json.dumps(plain))
         through = World(here.api, here.namespace, folder, path, here.user)
         try:
-            yield Stage(here, dsn, script, through, api, sql.port)
+            yield Stage(here, dsn, script, through, api, sql)
         finally:
             for replica in through.replicas:
                 replica.stop(signal.SIGKILL)

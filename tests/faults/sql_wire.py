@@ -53,6 +53,8 @@ class SqlWire:
         self._script = script
         self._server: asyncio.Server | None = None
         self._lines: set[asyncio.StreamWriter] = set()
+        self.hanging = False
+        """Whether nothing passes, either way, while all connections stand."""
         self.port = 0
 
     async def start(self) -> None:
@@ -78,7 +80,7 @@ class SqlWire:
         ours = {writer, server_writer}
         self._lines |= ours
         swallow = Swallow()
-        back = asyncio.create_task(_pump(server_reader, writer, swallow))
+        back = asyncio.create_task(self._back(server_reader, writer, swallow))
         try:
             await self._front(reader, server_writer, swallow)
         except (ConnectionError, asyncio.IncompleteReadError):
@@ -94,6 +96,7 @@ class SqlWire:
         async for message in _messages(reader):
             if self._script.dead.is_set():
                 return
+            await self._while_hanging()
             statement = message.statement
             wrote = wrote or bool(WRITES.search(statement))
             fault = None
@@ -117,14 +120,18 @@ class SqlWire:
                 self._script.die()
             return
 
+    async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, swallow: Swallow) -> None:
+        while chunk := await reader.read(65536):
+            await self._while_hanging()
+            if swallow.on:
+                swallow.heard.set()
+                continue
+            writer.write(chunk)
+            await writer.drain()
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, swallow: Swallow) -> None:
-    while chunk := await reader.read(65536):
-        if swallow.on:
-            swallow.heard.set()
-            continue
-        writer.write(chunk)
-        await writer.drain()
+    async def _while_hanging(self) -> None:
+        while self.hanging:  # noqa: ASYNC110  the test sets it from a thread of its own, where an Event is not safe
+            await asyncio.sleep(0.05)
 
 
 async def _messages(reader: asyncio.StreamReader) -> AsyncIterator[Message]:

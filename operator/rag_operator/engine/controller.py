@@ -51,8 +51,7 @@ class Controller:
                         group.create_task(
                             watch_children(self._context.api, kind, namespace, selector, self._child_changed)
                         )
-                for _ in range(self._context.settings.workers):
-                    group.create_task(self._work())
+                await self._dispatch(group)
         finally:
             await self._listeners.close()
 
@@ -63,18 +62,24 @@ class Controller:
         elif pipeline := labels.get(names.LABEL_PIPELINE):
             self._context.queue.add(Key("pipeline", meta["namespace"], pipeline))
 
-    async def _work(self) -> None:
-        queue = self._context.queue
+    async def _dispatch(self, group: asyncio.TaskGroup) -> None:
+        """Hand out keys for ever, so many at once: the queue bounds each database, this bounds all."""
+        room = asyncio.Semaphore(self._context.settings.workers)
         while True:
-            key = await queue.get()
-            started = time.monotonic()
-            outcome = "error"
-            try:
-                outcome = await self._one(key)
-            finally:
-                queue.done(key)
-                metrics.RECONCILES.labels(key.kind, outcome).inc()
-                metrics.DURATION.labels(key.kind).observe(time.monotonic() - started)
+            await room.acquire()
+            key = await self._context.queue.get()
+            group.create_task(self._work(key, room))
+
+    async def _work(self, key: Key, room: asyncio.Semaphore) -> None:
+        started = time.monotonic()
+        outcome = "error"
+        try:
+            outcome = await self._one(key)
+        finally:
+            self._context.queue.done(key)
+            room.release()
+            metrics.RECONCILES.labels(key.kind, outcome).inc()
+            metrics.DURATION.labels(key.kind).observe(time.monotonic() - started)
 
     async def _one(self, key: Key) -> str:
         queue = self._context.queue

@@ -47,7 +47,7 @@ class Listeners:
         async for message in listen(binding.address, binding.catalog):
             if isinstance(message, Reconnected):
                 for key in self._context.registry.tenants_of(pipeline):
-                    self._context.queue.add(key)
+                    self._context.queue.add(key, routine=True)
                 continue
             if isinstance(message, Lost):
                 self._context.queue.add(pipeline)

@@ -89,7 +89,7 @@ class PipelineReconciler:
         else:
             await self._keep_bound(key, live)
         for tenant in self._context.registry.tenants_of(key):
-            self._context.queue.add(tenant)
+            self._context.queue.add(tenant, routine=True)
         return again
 
     async def _keep_bound(self, key: Key, live: Object) -> None:
@@ -128,7 +128,7 @@ class PipelineReconciler:
         self._listeners.ensure(key, bound.binding)
         if before is None or before.pipeline.metadata.generation != pipeline.metadata.generation:
             for tenant in self._context.registry.tenants_of(key):
-                self._context.queue.add(tenant)
+                self._context.queue.add(tenant, routine=True)
         return bound
 
     async def _cache(self, pipeline: RagPipeline) -> tuple[Check, dict[str, str]]:

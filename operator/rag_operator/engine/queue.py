@@ -1,7 +1,9 @@
-"""The work queue: one entry per key, one worker per key, delays with jitter.
+"""The work queue: one entry per key, one worker per key, delays with jitter, a lane per database.
 
 A key that is added while a worker has it is handed out again after that worker is done, so that no event is lost and
-none is handled twice at once (the contract of client-go's workqueue).
+none is handled twice at once (the contract of client-go's workqueue). A lane bounds how many of its keys are worked on
+at once, so that a database that hangs holds up its own tenants and nobody else's; lanes take turns. Within a lane, what
+an event asks for goes before what a resync looks at.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 BASE_DELAY = 0.5
@@ -28,33 +30,82 @@ class Key:
         return f"{self.kind} {self.namespace}/{self.name}"
 
 
-class WorkQueue:
-    """Keys that wait for a worker. `clock` is monotonic, in seconds; `jitter` is drawn from [0, 1)."""
+@dataclass(slots=True)
+class Lane:
+    """Keys of one lane that wait, each since when, and how many of its keys are being worked on."""
 
-    def __init__(self, clock: Callable[[], float], jitter: Callable[[], float]) -> None:
+    urgent: dict[Key, float] = field(default_factory=dict)
+    routine: dict[Key, float] = field(default_factory=dict)
+    working: int = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self.urgent) + len(self.routine)
+
+    def take(self) -> Key:
+        """The next key: urgent ones first, each in the order in which they began to wait."""
+        keys = self.urgent or self.routine
+        key = next(iter(keys))
+        del keys[key]
+        return key
+
+    def oldest(self, now: float) -> float:
+        """When the key that waits longest began to; `now` where none waits."""
+        return min([now, *self.urgent.values(), *self.routine.values()])
+
+
+class WorkQueue:
+    """Keys that wait for a worker. `clock` is monotonic, in seconds; `jitter` is drawn from [0, 1).
+
+    `lane` tells where a key belongs at the moment; `width` is how many of a lane are worked on at once.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        jitter: Callable[[], float],
+        lane: Callable[[Key], Key] = lambda key: key,
+        width: int = 4,
+    ) -> None:
         self._clock = clock
         self._jitter = jitter
-        self._ready: dict[Key, float] = {}
-        self._working: set[Key] = set()
-        self._again: set[Key] = set()
+        self._lane_of = lane
+        self._width = width
+        self._lanes: dict[Key, Lane] = {}
+        self._turns: dict[Key, None] = {}
+        self._waiting: dict[Key, Key] = {}
+        self._working: dict[Key, Key] = {}
+        self._again: dict[Key, bool] = {}
         self._later: list[tuple[float, Key]] = []
         self._due: dict[Key, float] = {}
         self._failures: dict[Key, int] = {}
         self._wake = asyncio.Event()
 
-    def add(self, key: Key) -> None:
-        """Hand the key to a worker as soon as one is free."""
+    def add(self, key: Key, *, routine: bool = False) -> None:
+        """Hand the key to a worker as soon as its lane has room; `routine` where nothing happened to it."""
         self._due.pop(key, None)
         if key in self._working:
-            self._again.add(key)
+            self._again[key] = routine and self._again.get(key, True)
+            return
+        since = self._clock()
+        name = self._waiting.get(key)
+        if name is not None:
+            lane = self._lanes[name]
+            if routine or key in lane.urgent:
+                return
+            since = lane.routine.pop(key)
         else:
-            self._ready.setdefault(key, self._clock())
-        self._wake.set()
+            name = self._lane_of(key)
+            lane = self._lanes.setdefault(name, Lane())
+        self._waiting[key] = name
+        (lane.routine if routine else lane.urgent)[key] = since
+        self._offer(name)
 
     def add_after(self, key: Key, seconds: float) -> None:
         """Add the key later; an earlier time that is set already stays."""
         due = self._clock() + seconds
-        if key in self._ready or self._due.get(key, due + 1) <= due:
+        if key in self._waiting or self._due.get(key, due + 1) <= due:
             return
         self._due[key] = due
         heapq.heappush(self._later, (due, key))
@@ -74,14 +125,11 @@ class WorkQueue:
         self._failures.pop(key, None)
 
     async def get(self) -> Key:
-        """The key that waits longest. Call `done` when its work is over."""
+        """The next key of the lane whose turn it is. Call `done` when its work is over."""
         while True:
             self._move_due()
-            if self._ready:
-                key = next(iter(self._ready))
-                del self._ready[key]
-                self._working.add(key)
-                return key
+            if self._turns:
+                return self._take()
             self._wake.clear()
             timeout = max(0.0, self._later[0][0] - self._clock()) if self._later else None
             try:
@@ -92,30 +140,57 @@ class WorkQueue:
 
     def done(self, key: Key) -> None:
         """The worker is through with the key."""
-        self._working.discard(key)
+        name = self._working.pop(key)
+        self._lanes[name].working -= 1
         if key in self._again:
-            self._again.discard(key)
-            self.add(key)
+            self.add(key, routine=self._again.pop(key))
+        self._offer(name)
 
     def clear(self) -> None:
         """Drop all that waits: another replica leads."""
-        self._ready.clear()
-        self._later.clear()
-        self._due.clear()
-        self._failures.clear()
-        self._again.clear()
+        self._lanes = {name: Lane(working=lane.working) for name, lane in self._lanes.items() if lane.working}
+        for waiting in (self._turns, self._waiting, self._later, self._due, self._failures, self._again):
+            waiting.clear()
 
     def depth(self) -> int:
         """Keys that wait for a worker now."""
-        return len(self._ready)
+        return len(self._waiting)
 
     def age(self) -> float:
         """Seconds that the oldest waiting key has waited."""
-        return max(0.0, self._clock() - min(self._ready.values())) if self._ready else 0.0
+        now = self._clock()
+        return max([0.0, *(now - lane.oldest(now) for lane in self._lanes.values())])
+
+    def stalled(self) -> float:
+        """Seconds that a key has waited though its lane has room: more than moments means that nobody takes keys."""
+        now = self._clock()
+        return max([0.0, *(now - self._lanes[name].oldest(now) for name in self._turns)])
+
+    def _take(self) -> Key:
+        name = next(iter(self._turns))
+        del self._turns[name]
+        lane = self._lanes[name]
+        key = lane.take()
+        lane.working += 1
+        del self._waiting[key]
+        self._working[key] = name
+        self._offer(name)
+        return key
+
+    def _offer(self, name: Key) -> None:
+        """Give the lane a turn, where it has keys and room; forget it where it has nothing."""
+        lane = self._lanes.get(name)
+        if lane is None:
+            return
+        if lane.waiting and lane.working < self._width:
+            self._turns.setdefault(name)
+            self._wake.set()
+        elif not lane.waiting and not lane.working:
+            del self._lanes[name]
 
     def _move_due(self) -> None:
         now = self._clock()
         while self._later and self._later[0][0] <= now:
             due, key = heapq.heappop(self._later)
             if self._due.get(key) == due:
-                self.add(key)
+                self.add(key, routine=True)

@@ -70,6 +70,14 @@ class Registry:
         summary = self.tenants.get(tenant)
         return Key("pipeline", tenant.namespace, summary.pipeline) if summary else None
 
+    def lane(self, key: Key) -> Key:
+        """Whose work waits in one line: tenants of one pipeline, so of one database; each pipeline by itself.
+
+        The lane of tenants bears the pipeline's name and their kind, so that a pipeline never waits for its tenants.
+        """
+        pipeline = self.pipeline_of(key) if key.kind == "tenant" else None
+        return Key("tenant", pipeline.namespace, pipeline.name) if pipeline else key
+
     def counts(self, pipeline: Key) -> TenantCounts:
         """How many of the pipeline's tenants are in which state."""
         mine = [self.tenants[key] for key in self.tenants_of(pipeline)]

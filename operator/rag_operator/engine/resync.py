@@ -55,7 +55,7 @@ class Resync:
                 registry.forget(key)
                 self._context.queue.add(key)
         for key in sorted(listed, key=lambda k: k.kind):
-            self._context.queue.add(key)
+            self._context.queue.add(key, routine=True)
         return listed
 
     async def _list(self) -> dict[Key, str]:

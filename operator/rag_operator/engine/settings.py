@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from rag_operator.build.common import Release
 
 PREFIX = "RAG_OPERATOR_"
+WORKERS = 64
+"""Reconciles at once, of all databases; the queue bounds those of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Settings:
     lease_name: str = "rag-operator"
     probe_port: int = 8080
     metrics_port: int = 9090
-    workers: int = 8
+    workers: int = WORKERS
     resync_seconds: float = 300.0
     log_level: str = "info"
     kubeconfig: str | None = None
@@ -55,7 +57,7 @@ def from_environment(env: Mapping[str, str], version: str) -> Settings:
         lease_name=text("LEASE_NAME", "rag-operator"),
         probe_port=number("PROBE_PORT", 8080),
         metrics_port=number("METRICS_PORT", 9090),
-        workers=number("WORKERS", 8),
+        workers=number("WORKERS", WORKERS),
         resync_seconds=float(number("RESYNC_SECONDS", 300)),
         log_level=text("LOG_LEVEL", "info"),
         kubeconfig=env.get("KUBECONFIG") or None,

@@ -29,7 +29,7 @@ from rag_operator.stores.database import Databases
 log = logging.getLogger(__name__)
 WATCH_AGAIN = 3.0
 STALLED_SECONDS = 600.0
-"""A queue whose oldest key waits so long has workers that hang."""
+"""A key that waits so long though its lane has room: the workers hang."""
 
 
 async def run(settings: Settings) -> None:
@@ -39,13 +39,14 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     api = await Api.connect(settings.kubeconfig)
+    registry = Registry()
     async with Databases(settings.identity) as databases:
         context = Context(
             settings=settings,
             api=api,
             databases=databases,
-            queue=WorkQueue(time.monotonic, random.random),
-            registry=Registry(),
+            queue=WorkQueue(time.monotonic, random.random, registry.lane),
+            registry=registry,
             now=lambda: datetime.now(UTC),
             new_id=uuid.uuid4,
             new_password=lambda: secrets.token_urlsafe(32),
@@ -67,7 +68,7 @@ async def _serve(context: Context, stop: asyncio.Event) -> None:
     def live() -> str:
         if resync.watch_dead:
             return "a watch of our kinds is dead: a list shows objects that it has not delivered"
-        age = context.queue.age() if election.is_leader else 0.0
+        age = context.queue.stalled() if election.is_leader else 0.0
         return f"a key has waited {age:.0f} s for a worker" if age > STALLED_SECONDS else ""
 
     def ready() -> str:

@@ -91,3 +91,58 @@ def test_age_is_that_of_the_key_that_waits_longest(queue: WorkQueue, clock: Cloc
     clock.now += 3
     queue.add(B)
     assert queue.age() == 3
+
+
+def _lanes(clock: Clock, width: int = 2) -> WorkQueue:
+    """Keys of one namespace share a lane."""
+    return WorkQueue(clock, lambda: 1.0, lambda key: Key("tenant", key.namespace, ""), width)
+
+
+async def test_a_lane_that_is_full_holds_up_no_other(clock: Clock) -> None:
+    queue = _lanes(clock)
+    slow = [Key("tenant", "slow", str(n)) for n in range(5)]
+    for key in slow:
+        queue.add(key)
+    queue.add(A)
+    taken = [await queue.get() for _ in range(3)]
+    assert A in taken
+    assert queue.depth() == 3
+    waiting = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    queue.done(slow[0])
+    assert await asyncio.wait_for(waiting, 1) == slow[2]
+
+
+async def test_lanes_take_turns(clock: Clock) -> None:
+    queue = _lanes(clock, width=10)
+    for number in range(3):
+        queue.add(Key("tenant", "x", str(number)))
+    queue.add(Key("tenant", "y", "0"))
+    assert [(await queue.get()).namespace for _ in range(4)] == ["x", "y", "x", "x"]
+
+
+async def test_what_happened_goes_before_what_is_merely_looked_at(clock: Clock) -> None:
+    queue = _lanes(clock, width=10)
+    queue.add(A, routine=True)
+    queue.add(B, routine=True)
+    queue.add(B)
+    assert [await queue.get(), await queue.get()] == [B, A]
+
+
+async def test_a_full_lane_is_no_stall_and_a_free_one_is(clock: Clock) -> None:
+    queue = _lanes(clock, width=1)
+    queue.add(A)
+    queue.add(B)
+    await queue.get()
+    clock.now += 1000
+    assert (queue.age(), queue.stalled()) == (1000, 0)
+    queue.done(A)
+    assert queue.stalled() == 1000
+
+
+async def test_nothing_is_kept_of_lanes_that_are_through(clock: Clock) -> None:
+    queue = _lanes(clock)
+    queue.add(A)
+    queue.done(await queue.get())
+    assert not queue._lanes
