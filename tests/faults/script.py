@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
+ALL = os.environ.get("RAG_FAULTS") == "all"
+"""Every point with every fault, and every weather: `make test-full`. Else a sample: `make test`."""
 HELD_SECONDS = 120.0
 
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import difflib
-import os
 
 import pytest
 
 from tests.faults.conftest import Stages
 from tests.faults.harness import Stage
 from tests.faults.scenarios import SCENARIOS, Scenario
-from tests.faults.script import Fault
+from tests.faults.script import ALL, Fault
 
 pytestmark = pytest.mark.integration
 SAMPLE = 3
-"""Points of a scenario in `make test`; RAG_FAULTS=all enumerates every one with every fault."""
+"""Points of a scenario, where not all are asked for."""
 FAULTS = (Fault.DIE_BEFORE, Fault.DIE_AFTER, Fault.LOSE_ANSWER)
-ALL = os.environ.get("RAG_FAULTS") == "all"
 
 
 def _begin(on: Stage, scenario: Scenario) -> None:

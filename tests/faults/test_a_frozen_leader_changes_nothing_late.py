@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults.conftest import Stages
 from tests.faults.scenarios import SCENARIOS, Scenario
-from tests.faults.script import Fault
+from tests.faults.script import ALL, Fault
 from tests.support.operator import eventually
 
 pytestmark = pytest.mark.integration
@@ -16,7 +16,7 @@ LEASE = "rag-operator-shared"
 CREATE = SCENARIOS[0]
 
 
-@pytest.mark.parametrize("at", [4, 13, 24])
+@pytest.mark.parametrize("at", [4, 13, 24] if ALL else [4, 13])
 def test_what_arrives_late_is_refused_or_the_same(at: int, stages: Stages) -> None:
     """The fourth write is a commit, the others are an apply of a child and the last one."""
     scenario: Scenario = CREATE

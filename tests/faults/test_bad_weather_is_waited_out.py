@@ -10,6 +10,7 @@ import pytest
 from tests.faults.api_wire import Weather
 from tests.faults.conftest import Stages
 from tests.faults.scenarios import SCENARIOS, Scenario
+from tests.faults.script import ALL
 from tests.faults.weather import (
     BreakingOff,
     Delaying,
@@ -50,7 +51,17 @@ def undisturbed() -> dict[str, list[str]]:
     return {}
 
 
-@pytest.mark.parametrize("name", WEATHERS)
+SAMPLE = (
+    "discovery is refused",
+    "nothing answers for a while",
+    "writes conflict",
+    "answers break off",
+    "watches are silent",
+    "reads are of the past",
+)
+
+
+@pytest.mark.parametrize("name", WEATHERS if ALL else SAMPLE)
 def test_it_ends_where_it_would_have(name: str, stages: Stages, undisturbed: dict[str, list[str]]) -> None:
     scenario, weather = WEATHERS[name]
     if scenario.name not in undisturbed:

@@ -99,7 +99,7 @@ class Controller:
             queue.retry(key)
             log.error("reconcile was refused: %s", error, extra=where)
             return "refused"
-        except Exception:
+        except Exception:  # boundary: one resource's trouble ends no other's work
             queue.retry(key)
             log.exception("reconcile failed", extra=where)
             return "error"

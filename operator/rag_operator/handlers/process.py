@@ -86,19 +86,30 @@ async def _serve(context: Context, stop: asyncio.Event) -> None:
     tasks = [
         asyncio.create_task(election.run(controller.lead), name="election"),
         asyncio.create_task(_kopf(context, election, stop, watching), name="kopf"),
-        asyncio.create_task(stop.wait(), name="stop"),
+        asyncio.create_task(_stopped(stop), name="stop"),
     ]
+    try:
+        await _until_one_ends(tasks)
+    finally:
+        stop.set()
+        for runner in runners:
+            await runner.cleanup()
+
+
+async def _stopped(stop: asyncio.Event) -> None:
+    await stop.wait()
+
+
+async def _until_one_ends(tasks: list[asyncio.Task[None]]) -> None:
+    """Wait for the first to end and end the others; raises what ended it."""
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
     finally:
-        stop.set()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for runner in runners:
-            await runner.cleanup()
 
 
 async def _kopf(context: Context, election: Election, stop: asyncio.Event, ready: asyncio.Event) -> None:

@@ -129,7 +129,7 @@ class Fetcher:
         except ItemError as error:
             token = self._token(item.validator, "") if error.reason == "TooLarge" and item.validator else None
             return Failure(self.source.name, item.path, error.reason, error.message, token)
-        except Exception as error:  # the document's border: whatever it breaks, the run goes on
+        except Exception as error:  # boundary: one document; whatever it breaks, the run goes on
             log.warning("a document could not be read", exc_info=error)
             message = f"{item.path}: reading it failed unexpectedly ({type(error).__name__}); report it"
             return Failure(self.source.name, item.path, "Unexpected", message)

@@ -139,7 +139,7 @@ class Indexer:
             return Piece(document, [])
         try:
             return Piece(document, chunk(document.parsed, self.revision.shape.chunking, self.tools.tokenizer))
-        except Exception as error:  # the document's border: whatever it breaks, the run goes on
+        except Exception as error:  # boundary: one document; whatever it breaks, the run goes on
             log.warning("a document could not be chunked", exc_info=error)
             return Piece(document, [], f"chunking it failed ({type(error).__name__}); report it")
 

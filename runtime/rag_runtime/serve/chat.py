@@ -76,7 +76,7 @@ class Chat:
                             if include_usage:
                                 yield frame(head | {"choices": [], "usage": chat_usage(reply).model_dump()})
                 yield frame("[DONE]")
-            except Exception:  # the stream's border: the status is sent, only an event can tell
+            except Exception:  # boundary: the stream; the status is sent, only an event can tell
                 logger.exception("stream failed", extra=fields(request_id=ask.request_id, tenant=ask.tenant.label))
                 yield frame({"error": {"type": "internal", "message": "the answer broke off"}})
 

@@ -177,7 +177,7 @@ def guarded(endpoint: Endpoint) -> Endpoint:
         except ClientDisconnect:
             trace.outcome = "disconnected"
             return Response(status_code=499)
-        except Exception:  # the worker's border: one request must not end the process, nor show its inside
+        except Exception:  # boundary: the worker; one request must not end the process, nor show its inside
             trace.outcome = RequestError.kind
             logger.exception("request failed", extra=fields(request_id=trace.request_id, tenant=trace.tenant))
             return error_response(RequestError(f"something went wrong; the log has request {trace.request_id}"))

@@ -135,7 +135,7 @@ class Queries:
                             yield frame({"text": text, "restart": True} if restart else {"text": text}, "text")
                         case Done(reply):
                             yield frame(query_response(ask, reply).model_dump_json(), "done")
-            except Exception:  # the stream's border: the status is sent, only an event can tell
+            except Exception:  # boundary: the stream; the status is sent, only an event can tell
                 logger.exception("stream failed", extra=fields(request_id=ask.request_id, tenant=ask.tenant.label))
                 yield frame({"error": {"type": "internal", "message": "the answer broke off"}}, "error")
 

@@ -27,7 +27,7 @@ def parse_pdf(body: bytes, path: str, media_type: str | None) -> Parsed:
         title = _read(body, path, outline)
     except (ParseError, MemoryError):
         raise
-    except Exception as error:  # the border to pypdf, which raises any type on malformed objects
+    except Exception as error:  # boundary: pypdf raises any type on malformed objects
         raise ParseError(
             "Damaged", f"{path}: the PDF can't be read ({type(error).__name__}); repair it or print it anew as a PDF"
         ) from error

@@ -51,7 +51,7 @@ def _answer(body: bytes, path: str, media_type: str | None) -> tuple[bytes, bool
     except MemoryError:
         problem = "reading it takes more memory than a parser gets; split the document, or exclude it"
         return frame(error_to_wire(ParseError("OutOfMemory", f"{path}: {problem}"))), True
-    except Exception as error:  # noqa: BLE001 - the worker's border: a parser's fault costs one document
+    except Exception as error:  # noqa: BLE001  # boundary: the worker; a parser's fault costs one document
         problem = f"the parser failed ({type(error).__name__}); exclude the document and report it"
         return frame(error_to_wire(ParseError("Crashed", f"{path}: {problem}"))), False
 
