@@ -215,18 +215,24 @@ def test_killed_operator_pods_come_back_and_reconcile(place: Place, many: int) -
 
 
 def test_a_database_that_is_away_is_said_and_heals(place: Place) -> None:
-    place.kubectl("delete", "pod", "support-postgres-0", "--grace-period=1")
-    eventually(lambda: not place.ready("ragpipeline", "support"), "the pipeline says so", 60)
+    place.kubectl("create", "quota", "no-new-pods", "--hard=pods=0")
+    try:
+        place.kubectl("delete", "pod", "support-postgres-0", "--grace-period=1")
+        place.told(lambda: not place.ready("ragpipeline", "support"), "the pipeline says so", 60)
+        eventually(_answers(place, 503), "what is not cached is refused, and soon to be tried again", 60)
+        assert place.get("deployment", "support-query")["status"]["readyReplicas"] == 2
+    finally:
+        place.kubectl("delete", "quota", "no-new-pods")
     place.wait_ready("ragpipeline", "support", 120)
     place.wait_ready("ragtenant", "acme", 120)
     eventually(_answers(place), "answers again", 60)
 
 
-def _answers(place: Place) -> Callable[[], bool]:
+def _answers(place: Place, status: int = 200) -> Callable[[], bool]:
     def look() -> bool:
         with forwarded(place.tools, place.namespace, "service/support") as address:
             key = api_key(place.tools, place.namespace, "acme")
-            return post(f"{address}/v1/search", key, {"question": "bakery"})[0] == 200
+            return post(f"{address}/v1/search", key, {"question": "bakery"})[0] == status
 
     return look
 
