@@ -10,6 +10,7 @@ from rag_operator.api.pipeline_status import RagPipelineStatus
 from rag_operator.api.tenant import RagTenantStatus
 from rag_operator.engine import metrics
 from rag_operator.engine.context import Context
+from rag_operator.engine.queue import key_of
 from rag_operator.kube.client import Object
 from rag_operator.kube.events import post_event
 from rag_operator.kube.kinds import Kind
@@ -22,8 +23,10 @@ Status = RagPipelineStatus | RagTenantStatus
 async def write(context: Context, kind: Kind, live: Object, status: Status) -> None:
     """Write the status where it differs, then one Event where Ready's reason changed for good or bad."""
     old = type(status).model_validate(live.get("status", {}))
-    if not await write_status(context.api, kind, live, status.to_dict()):
+    written = await write_status(context.api, kind, live, status.to_dict())
+    if written is None:
         return
+    context.registry.wrote(key_of(kind, live), live, written)
     metrics.STATUS_WRITES.labels(kind.kind).inc()
     news = _news(find(old.conditions, ConditionType.READY), find(status.conditions, ConditionType.READY))
     if news is not None:

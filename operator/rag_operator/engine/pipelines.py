@@ -72,7 +72,7 @@ class PipelineReconciler:
             await self._pause(live)
             return READY_PERIOD
         if FINALIZER not in pipeline.metadata.finalizers:
-            live = await add_finalizer(self._context.api, PIPELINE, live)
+            live = await add_finalizer(self._context, PIPELINE, live)
             pipeline = parse_pipeline(live)
         try:
             return await self._bring(key, live, pipeline)

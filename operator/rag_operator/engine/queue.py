@@ -14,6 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from rag_operator.kube.client import Object
+from rag_operator.kube.kinds import PIPELINE, Kind
+
 BASE_DELAY = 0.5
 MAX_DELAY = 60.0
 
@@ -28,6 +31,12 @@ class Key:
 
     def __str__(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}"
+
+
+def key_of(kind: Kind, live: Object) -> Key:
+    """The key of one of our resources."""
+    word: Literal["pipeline", "tenant"] = "pipeline" if kind is PIPELINE else "tenant"
+    return Key(word, live["metadata"]["namespace"], live["metadata"]["name"])
 
 
 @dataclass(slots=True)

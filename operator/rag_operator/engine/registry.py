@@ -10,6 +10,9 @@ from rag_operator.api.conditions import ConditionType
 from rag_operator.api.pipeline_status import TenantCounts
 from rag_operator.engine.queue import Key
 
+_PERSONS = ("uid", "generation", "labels", "annotations", "deletionTimestamp")
+"""What shows in an object's metadata that another than this process has changed it."""
+
 
 @dataclass(frozen=True, slots=True)
 class TenantSummary:
@@ -28,11 +31,25 @@ class Registry:
         self.tenants: dict[Key, TenantSummary] = {}
         self.pipelines: set[Key] = set()
         self.delivered: dict[Key, str] = {}
+        self._written: dict[Key, str] = {}
 
     def observe(self, key: Key, body: dict[str, Any]) -> bool:
         """Take in what a watch delivered; True when its pipeline's counts may have changed."""
         self.delivered[key] = body["metadata"]["resourceVersion"]
         return self.take_in(key, body)
+
+    def wrote(self, key: Key, read: dict[str, Any], written: dict[str, Any]) -> None:
+        """This process has written the object that it had read: the watch's news of that asks for no further look.
+
+        Unless what stands now has what was not read: another's change may have come between, and its own event may be
+        lost, or merged with ours.
+        """
+        if all(read["metadata"].get(name) == written["metadata"].get(name) for name in _PERSONS):
+            self._written[key] = written["metadata"]["resourceVersion"]
+
+    def is_echo(self, key: Key, body: dict[str, Any]) -> bool:
+        """Whether a watch delivers just what this process wrote."""
+        return bool(self._written.get(key) == body["metadata"]["resourceVersion"])
 
     def behind(self, key: Key, version: str) -> bool:
         """Whether the watch has not delivered this version yet."""
@@ -56,6 +73,7 @@ class Registry:
     def forget(self, key: Key) -> None:
         """The object is gone."""
         self.delivered.pop(key, None)
+        self._written.pop(key, None)
         self.pipelines.discard(key)
         self.tenants.pop(key, None)
 

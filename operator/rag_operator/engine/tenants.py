@@ -87,7 +87,7 @@ class TenantReconciler:
             await self._write(live, replace(facts, pipeline=bound), None)
             return BACK_OFF
         if FINALIZER not in tenant.metadata.finalizers:
-            live = await add_finalizer(self._context.api, TENANT, live)
+            live = await add_finalizer(self._context, TENANT, live)
             tenant = parse_tenant(live)
         try:
             return await self._bring(key, live, tenant, bound)

@@ -70,7 +70,8 @@ def _take(context: Context, leads: Leads, key: Key, body: kopf.Body, kind: str |
         pipeline = context.registry.pipeline_of(key) if key.kind == "tenant" else None
     if not leads():
         return
-    context.queue.add(key)
+    if kind == "DELETED" or not context.registry.is_echo(key, dict(body)):
+        context.queue.add(key)
     if counted and pipeline is not None:
         context.queue.add_after(pipeline, COALESCE)
 

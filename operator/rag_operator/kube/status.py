@@ -10,10 +10,13 @@ from rag_operator.kube.kinds import Kind
 STATUS_MANAGER = "rag-operator-status"
 
 
-async def write_status(api: Api, kind: Kind, live: Object, status: dict[str, Any]) -> bool:
-    """Bring the status to `status`; False when it was so already. The uid guards against a re-created object."""
+async def write_status(api: Api, kind: Kind, live: Object, status: dict[str, Any]) -> Object | None:
+    """Bring the status to `status` and return the object; None when it was so already.
+
+    The uid guards against a re-created object.
+    """
     if live.get("status", {}) == status:
-        return False
+        return None
     meta = live["metadata"]
     manifest = {
         "apiVersion": kind.api_version,
@@ -21,5 +24,4 @@ async def write_status(api: Api, kind: Kind, live: Object, status: dict[str, Any
         "metadata": {"name": meta["name"], "namespace": meta["namespace"], "uid": meta["uid"]},
         "status": status,
     }
-    await api.apply(kind, manifest, STATUS_MANAGER, "status")
-    return True
+    return await api.apply(kind, manifest, STATUS_MANAGER, "status")
