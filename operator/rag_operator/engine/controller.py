@@ -18,6 +18,7 @@ from rag_operator.engine.resync import Resync
 from rag_operator.engine.tenants import TenantReconciler
 from rag_operator.kube.client import Object
 from rag_operator.kube.kinds import DEPLOYMENT, JOB, STATEFUL_SET
+from rag_operator.kube.metrics import WATCHES
 from rag_operator.kube.watch import watch_children
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class Controller:
                         )
                 await self._dispatch(group)
         finally:
+            WATCHES.clear()
             await self._listeners.close()
 
     def _child_changed(self, meta: Object) -> None:
@@ -88,18 +90,22 @@ class Controller:
             async with asyncio.timeout(DEADLINE):
                 again = await self._reconcile[key.kind](key)
         except TransientError as error:
+            metrics.ERRORS.labels(key.kind, _reason(error)).inc()
             delay = queue.retry(key, error.retry_after)
             log.warning("reconcile is tried again in %.1f s: %s", delay, error, extra=where)
             return "retry"
         except TimeoutError:
+            metrics.ERRORS.labels(key.kind, "Timeout").inc()
             queue.retry(key)
             log.warning("reconcile took longer than %.0f s", DEADLINE, extra=where)
             return "timeout"
         except PermanentError as error:
+            metrics.ERRORS.labels(key.kind, _reason(error)).inc()
             queue.retry(key)
             log.error("reconcile was refused: %s", error, extra=where)
             return "refused"
         except Exception:  # boundary: one resource's trouble ends no other's work
+            metrics.ERRORS.labels(key.kind, "Unexpected").inc()
             queue.retry(key)
             log.exception("reconcile failed", extra=where)
             return "error"
@@ -110,3 +116,8 @@ class Controller:
         if again is not None:
             queue.add_after(key, again)
         return "ok"
+
+
+def _reason(error: Exception) -> str:
+    """A store's reason, or the kind of the API server's answer: ApiUnavailable, Conflict, Refused …"""
+    return str(getattr(error, "reason", "") or type(error).__name__.removesuffix("Error"))

@@ -13,10 +13,11 @@ import uuid
 from datetime import UTC, datetime
 
 import kopf
+from prometheus_client import REGISTRY
 
-from rag_operator.engine import metrics
 from rag_operator.engine.context import Context
 from rag_operator.engine.controller import Controller
+from rag_operator.engine.figures import Figures
 from rag_operator.engine.queue import WorkQueue
 from rag_operator.engine.registry import Registry
 from rag_operator.engine.resync import Resync
@@ -74,14 +75,10 @@ async def _serve(context: Context, stop: asyncio.Event) -> None:
     def ready() -> str:
         return "" if watching.is_set() else "the watches have not started yet"
 
-    def refresh() -> None:
-        metrics.QUEUE_DEPTH.set(context.queue.depth())
-        metrics.QUEUE_AGE.set(context.queue.age())
-        metrics.LEADER.set(election.is_leader)
-
+    REGISTRY.register(Figures(context, election))
     runners = [
         await probes.serve(settings.probe_port, live, ready),
-        await probes.serve_metrics(settings.metrics_port, refresh),
+        await probes.serve_metrics(settings.metrics_port),
     ]
     tasks = [
         asyncio.create_task(election.run(controller.lead), name="election"),
