@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -235,6 +238,66 @@ def _answers(place: Place, status: int = 200) -> Callable[[], bool]:
             return post(f"{address}/v1/search", key, {"question": "bakery"})[0] == status
 
     return look
+
+
+@contextmanager
+def client(place: Place, namespace: str, **labels: str) -> Iterator[Callable[[str, int], bool]]:
+    """A pod of these labels; whether it reaches a host's port."""
+    image = place.get("deployment", "support-query")["spec"]["template"]["spec"]["containers"][0]["image"]
+    name = f"client-{secrets.token_hex(3)}"
+    place.cluster.kubectl("apply", "-n", namespace, "-f", "-", given=json.dumps(_client(name, image, labels)))
+    try:
+        place.cluster.kubectl("wait", "-n", namespace, f"pod/{name}", "--for=condition=Ready", "--timeout=60s")
+        yield partial(_reaches, place, namespace, name)
+    finally:
+        place.cluster.kubectl("delete", "-n", namespace, "pod", name, "--grace-period=1")
+
+
+def _client(name: str, image: str, labels: dict[str, str]) -> dict[str, Any]:
+    security = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    container = {
+        "name": "client",
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python", "-c", "import time; time.sleep(600)"],
+        "securityContext": security,
+    }
+    pod = {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}}
+    spec = {"containers": [container], "securityContext": pod, "automountServiceAccountToken": False}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels}, "spec": spec}
+
+
+def _reaches(place: Place, namespace: str, pod: str, host: str, port: int) -> bool:
+    script = (
+        f"import socket\ntry: socket.create_connection(({host!r}, {port}), 3); print('open')\n"
+        "except TimeoutError: print('closed')"
+    )
+    said = place.cluster.kubectl("exec", "-n", namespace, pod, "--", "python", "-c", script).strip()
+    assert said in ("open", "closed"), said
+    return said == "open"
+
+
+def test_the_network_lets_pass_what_is_declared_and_nothing_else(place: Place) -> None:
+    service, stores = f"support.{place.namespace}.svc", [("support-postgres", 5432), ("support-cache", 6379)]
+    with client(place, place.namespace) as neighbour:
+        eventually(lambda: neighbour(service, 8000), "a pod of the namespace may ask", 15)
+        assert not any(neighbour(f"{host}.{place.namespace}.svc", port) for host, port in stores)
+    ours = {"rag-operator.dev/pipeline": "support", "app.kubernetes.io/component": "ingest"}
+    with client(place, place.namespace, **ours) as ingestion:
+        eventually(lambda: ingestion(f"support-postgres.{place.namespace}.svc", 5432), "its database", 15)
+        assert not ingestion(f"support-cache.{place.namespace}.svc", 6379)
+        assert not ingestion("kubernetes.default.svc", 443), "an ingestion pod reaches the API server"
+    with place.cluster.namespace("stranger") as other, client(place, other) as stranger:
+        assert not stranger(service, 8000)
+        allowed = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": other}}}
+        opened: dict[str, Any] = {"access": {"networkPolicy": {"allowFrom": [allowed]}}}
+        place.apply(PIPELINE | {"spec": {"database": {"managed": {}}} | opened})
+        eventually(lambda: stranger(service, 8000), "a namespace that is named may ask", 30)
+        switched_off: dict[str, Any] = {"access": {"networkPolicy": {"enabled": False}}}
+        place.apply(PIPELINE | {"spec": {"database": {"managed": {}}} | switched_off})
+        eventually(lambda: stranger(f"support-postgres.{place.namespace}.svc", 5432), "no policy is left", 30)
+    place.apply(PIPELINE)
+    place.wait_ready("ragpipeline", "support", 90)
 
 
 def test_the_number_of_pods_can_be_given_to_an_autoscaler_and_taken_back(place: Place) -> None:

@@ -31,6 +31,7 @@ from rag_operator.api.formats import (
     WebAddress,
     Weight,
 )
+from rag_operator.api.network import Access
 from rag_operator.api.pipeline_status import RagPipelineStatus
 
 
@@ -376,6 +377,8 @@ class RagPipelineSpec(Model):
     """Number of query pods."""
     ingestion: Ingestion = Ingestion()
     """The tenants' ingestion Jobs."""
+    access: Access = Access()
+    """Who may call the query service."""
 
 
 class RagPipeline(Model):

@@ -35,6 +35,8 @@ class Bound:
 
     check: Check
     binding: Binding | None = None
+    address: DatabaseAddress | None = None
+    """Where the database is, also while it doesn't answer."""
 
 
 async def bind(context: Context, pipeline: RagPipeline) -> Bound:
@@ -42,16 +44,14 @@ async def bind(context: Context, pipeline: RagPipeline) -> Bound:
     secret = await _secret(context, pipeline)
     if isinstance(secret, Check):
         return Bound(secret)
+    address = None
     try:
         address = parse_secret(secret.data, secret.name, pipeline.metadata.namespace)
         waiting = await _managed_not_ready(context, pipeline)
-        if waiting:
-            return Bound(waiting)
-        return await _bind_at(context, pipeline, address)
-    except StoreProblem as problem:
-        return Bound(Check(False, problem.reason, str(problem)))
-    except StoreTrouble as trouble:
-        return Bound(Check(False, trouble.reason, str(trouble)))
+        bound = Bound(waiting) if waiting else await _bind_at(context, pipeline, address)
+    except (StoreProblem, StoreTrouble) as error:
+        bound = Bound(Check(False, error.reason, str(error)))
+    return replace(bound, address=address)
 
 
 async def _secret(context: Context, pipeline: RagPipeline) -> Found | Check:

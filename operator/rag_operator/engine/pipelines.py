@@ -14,7 +14,7 @@ from rag_operator.api.names import FIELD_MANAGER_PIPELINE, FINALIZER
 from rag_operator.api.parse import parse_pipeline
 from rag_operator.api.pipeline import RagPipeline
 from rag_operator.api.pipeline_status import RagPipelineStatus
-from rag_operator.build import cache, config, query
+from rag_operator.build import cache, config, network, query
 from rag_operator.decide import pipeline as decide
 from rag_operator.decide.authorship import last_change
 from rag_operator.decide.checks import GOOD, Check
@@ -30,15 +30,24 @@ from rag_operator.engine.refusals import REFUSALS, refusal
 from rag_operator.engine.secrets import Found, found, read_secret
 from rag_operator.kube.apply import apply_child, delete_child, ensure_secret
 from rag_operator.kube.client import Object
-from rag_operator.kube.kinds import CONFIG_MAP, DEPLOYMENT, HPA, PDB, PIPELINE
+from rag_operator.kube.kinds import CONFIG_MAP, DEPLOYMENT, HPA, NETWORK_POLICY, PDB, PIPELINE, Kind
 from rag_operator.stores.errors import StoreProblem, StoreTrouble
 from rag_operator.stores.leases import read_leases
-from rag_operator.stores.redis import ping
+from rag_operator.stores.redis import ping, port_of
 from rag_runtime.contract.config import EmbeddingProfile
 
 log = logging.getLogger(__name__)
 STARTING_PERIOD = 2.0
 READY_PERIOD = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cached:
+    """The cache's Secret by name with its version, and its port; neither where the Secret is not there."""
+
+    check: Check
+    versions: dict[str, str]
+    port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +110,14 @@ class PipelineReconciler:
 
     async def _bring(self, key: Key, live: Object, pipeline: RagPipeline) -> float | None:
         bound = await self._bind(key, pipeline)
-        cached, cache_version = await self._cache(pipeline)
+        cached = await self._cache(pipeline)
         models = await self._models(pipeline)
-        facts = decide.PipelineFacts(_generation(live), database=bound.check, cache=cached, models=models.check)
+        facts = decide.PipelineFacts(_generation(live), database=bound.check, cache=cached.check, models=models.check)
+        await self._network(pipeline, bound, cached)
         catalog = bound.binding.catalog if bound.binding else catalog_of(pipeline)
         status: dict[str, Any] = {}
         if catalog is not None:
-            versions = models.versions | cache_version
+            versions = models.versions | cached.versions
             deployment = await self._query(pipeline, bound, versions)
             if deployment is not None:
                 facts = replace(facts, query=await self._query_facts(pipeline, deployment, bound))
@@ -146,7 +156,7 @@ class PipelineReconciler:
                 self._context.queue.add(tenant, routine=True)
         return bound
 
-    async def _cache(self, pipeline: RagPipeline) -> tuple[Check, dict[str, str]]:
+    async def _cache(self, pipeline: RagPipeline) -> Cached:
         api, meta = self._context.api, pipeline.metadata
         if resolve.managed_cache(pipeline.spec):
             manifest = cache.managed_redis_secret(pipeline, self._context.new_password())
@@ -159,8 +169,9 @@ class PipelineReconciler:
             name = pipeline.spec.cache.secret_ref.name
             secret = await read_secret(api, meta.namespace, name, "spec.cache.secretRef", ("url",))
         if isinstance(secret, Check):
-            return secret, {}
-        return await self._cache_check(pipeline, secret), {secret.name: secret.version}
+            return Cached(secret, {})
+        check = await self._cache_check(pipeline, secret)
+        return Cached(check, {secret.name: secret.version}, port_of(secret.data["url"].decode()))
 
     async def _cache_check(self, pipeline: RagPipeline, secret: Found) -> Check:
         name, namespace = names.cache(pipeline.metadata.name), pipeline.metadata.namespace
@@ -173,6 +184,20 @@ class PipelineReconciler:
         except (StoreProblem, StoreTrouble) as trouble:
             return Check(False, trouble.reason, str(trouble))
         return GOOD
+
+    async def _network(self, pipeline: RagPipeline, bound: Bound, cached: Cached) -> None:
+        """The policies; those in force stay where a Secret that they depend on is away."""
+        if bound.address is None or cached.port is None:
+            return
+        profiles = bound.binding.profiles if bound.binding else self._profiles(pipeline)
+        inputs = network.NetworkInputs(
+            operator=self._context.settings.namespace,
+            database_port=bound.address.port,
+            cache_port=cached.port,
+            endpoints=network.endpoints(pipeline.spec, profiles),
+        )
+        for name, policy in network.network_policies(pipeline, inputs).items():
+            await self._optional(pipeline, NETWORK_POLICY, name, policy)
 
     async def _models(self, pipeline: RagPipeline) -> Models:
         versions: dict[str, str] = {}
@@ -196,8 +221,8 @@ class PipelineReconciler:
         document = query.runtime_config_map(pipeline, serve)
         await apply_child(api, document, FIELD_MANAGER_PIPELINE)
         await apply_child(api, query.query_service(pipeline), FIELD_MANAGER_PIPELINE)
-        await self._optional(pipeline, HPA, query.query_hpa(pipeline))
-        await self._optional(pipeline, PDB, query.query_pdb(pipeline))
+        await self._optional(pipeline, HPA, names.query(meta.name), query.query_hpa(pipeline))
+        await self._optional(pipeline, PDB, names.query(meta.name), query.query_pdb(pipeline))
         inputs = query.QueryInputs(
             config_map=document["metadata"]["name"],
             secret_versions=versions,
@@ -215,10 +240,10 @@ class PipelineReconciler:
         """While the database is away: what it said last, so that its outage rolls no pods."""
         return self._last_profiles.get(pipeline.metadata.uid, ())
 
-    async def _optional(self, pipeline: RagPipeline, kind: Any, manifest: Object | None) -> None:
+    async def _optional(self, pipeline: RagPipeline, kind: Kind, name: str, manifest: Object | None) -> None:
         meta = pipeline.metadata
         if manifest is None:
-            await delete_child(self._context.api, kind, meta.namespace, names.query(meta.name), meta.uid)
+            await delete_child(self._context.api, kind, meta.namespace, name, meta.uid)
         else:
             await apply_child(self._context.api, manifest, FIELD_MANAGER_PIPELINE)
 

@@ -45,12 +45,14 @@ JOB = Kind("batch", "v1", "jobs", "Job")
 CRON_JOB = Kind("batch", "v1", "cronjobs", "CronJob")
 HPA = Kind("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 PDB = Kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
+NETWORK_POLICY = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 
-_KNOWN = {
-    (k.api_version, k.kind): k
-    for k in (SECRET, CONFIG_MAP, SERVICE, SERVICE_ACCOUNT, CLAIM, DEPLOYMENT, STATEFUL_SET, JOB, CRON_JOB, HPA, PDB)
-}
+_CHILDREN = (
+    *(SECRET, CONFIG_MAP, SERVICE, SERVICE_ACCOUNT, CLAIM, DEPLOYMENT, STATEFUL_SET, JOB, CRON_JOB),
+    *(HPA, PDB, NETWORK_POLICY),
+)
+_KNOWN = {(k.api_version, k.kind): k for k in _CHILDREN}
 
 
 def kind_of(manifest: dict[str, Any]) -> Kind:
