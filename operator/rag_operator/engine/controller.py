@@ -46,6 +46,8 @@ class Controller:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._resync.run())
+                period = self._context.settings.resync_seconds
+                group.create_task(self._context.discovery.run(period, self._kinds_changed))
                 for kind in (DEPLOYMENT, STATEFUL_SET, JOB):
                     for namespace in self._context.settings.watch_namespaces or (None,):
                         selector = f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY}"
@@ -56,6 +58,10 @@ class Controller:
         finally:
             WATCHES.clear()
             await self._listeners.close()
+
+    def _kinds_changed(self) -> None:
+        for pipeline in self._context.registry.pipelines:
+            self._context.queue.add(pipeline)
 
     def _child_changed(self, meta: Object) -> None:
         labels = meta.get("labels", {})

@@ -25,6 +25,7 @@ from rag_operator.engine.context import BACK_OFF, Binding, Context
 from rag_operator.engine.deletion import PipelineDeletion
 from rag_operator.engine.finalizer import add_finalizer
 from rag_operator.engine.listening import Listeners
+from rag_operator.engine.optional import bring_monitors
 from rag_operator.engine.queue import Key
 from rag_operator.engine.refusals import REFUSALS, refusal
 from rag_operator.engine.secrets import Found, found, read_secret
@@ -121,6 +122,7 @@ class PipelineReconciler:
             deployment = await self._query(pipeline, bound, versions)
             if deployment is not None:
                 facts = replace(facts, query=await self._query_facts(pipeline, deployment, bound))
+                facts = replace(facts, extras=(await bring_monitors(self._context, pipeline),))
                 status = _query_status(pipeline, deployment)
             status["catalogID"] = str(catalog.catalog)
             if bound.binding is not None and pipeline.status.catalog_id != status["catalogID"]:

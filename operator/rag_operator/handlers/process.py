@@ -24,6 +24,7 @@ from rag_operator.engine.resync import Resync
 from rag_operator.engine.settings import Settings
 from rag_operator.handlers import probes, watches
 from rag_operator.kube.client import Api
+from rag_operator.kube.discovery import Discovery
 from rag_operator.kube.lease import Election
 from rag_operator.stores.database import Databases
 
@@ -45,6 +46,7 @@ async def run(settings: Settings) -> None:
         context = Context(
             settings=settings,
             api=api,
+            discovery=Discovery(api),
             databases=databases,
             queue=WorkQueue(time.monotonic, random.random, registry.lane),
             registry=registry,

@@ -118,6 +118,12 @@ class Api:
         """All objects of a selector."""
         return [item async for items, _ in self.pages(kind, namespace, selector) for item in items]
 
+    async def served(self, kind: Kind) -> frozenset[str]:
+        """Plural names of what the kind's group and version serve; none where the server doesn't have them."""
+        path = f"/apis/{kind.api_version}"
+        found = await self._json("GET", kind, path, missing_ok=True, verb="DISCOVER") or {}
+        return frozenset(str(resource["name"]) for resource in found.get("resources") or [])
+
     async def watch(self, kind: Kind, namespace: str | None, selector: str, version: str) -> AsyncIterator[Object]:
         """Metadata-only watch events until the server closes it (5 min at most); ApiUnavailableError when it breaks."""
         query = {
