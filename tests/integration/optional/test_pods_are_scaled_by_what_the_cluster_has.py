@@ -73,6 +73,10 @@ def test_without_either_the_pods_stay_at_the_minimum_and_the_mend_is_said(here: 
     assert here.condition("ragpipeline", "support", "Ready")["reason"] != "ScalingUnavailable"
     assert replicas(here) == 3
     assert not there(here, HPA)
+    told = json.loads(here.kubectl("get", "events", "--field-selector=reason=ScalingUnavailable", "-o", "json"))[
+        "items"
+    ]
+    assert [(event["type"], event["message"]) for event in told] == [("Warning", said["message"])]
     here.apply(ranged(5, metrics=IN_FLIGHT))
     eventually(lambda: replicas(here) == 5, "a raised minimum is followed")
     here.apply(ranged(5, metrics=[{"type": "CPU"}, *IN_FLIGHT]))
