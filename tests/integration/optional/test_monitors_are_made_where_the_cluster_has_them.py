@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from rag_operator.build.common import Manifest
 from rag_operator.kube.apply import covers
@@ -19,6 +21,7 @@ from tests.support.operator import World, eventually, pipeline
 from tests.unit.build.samples import all_manifests
 
 pytestmark = pytest.mark.integration
+CHART = Path(__file__).parents[3] / "charts" / "rag-operator"
 MONITORS = "servicemonitors.monitoring.coreos.com"
 RULES = "prometheusrules.monitoring.coreos.com"
 MINE = {
@@ -124,3 +127,15 @@ def _writes_nothing(here: World) -> None:
         return not [e for e in here.api.audit.writes(mark, user=here.user) if e.resource != "leases"]
 
     eventually(quiet, "two resyncs without a write")
+
+
+def test_the_chart_s_own_are_taken_too(own_api: Kubernetes, installed: None) -> None:
+    wanted = ("metrics.serviceMonitor.enabled=true", "metrics.prometheusRule.enabled=true")
+    text = own_api.helm("template", "rag-operator", str(CHART), *(f"--set={value}" for value in wanted))
+    mine = [m for m in yaml.safe_load_all(text) if m and m["kind"] in ("ServiceMonitor", "PrometheusRule")]
+    assert len(mine) == 2
+    with own_api.namespace("chart") as namespace:
+        for manifest in mine:
+            placed = manifest | {"metadata": manifest["metadata"] | {"namespace": namespace}}
+            path = kind_of(manifest).path(namespace)
+            assert own_api.client.call("POST", f"{path}?dryRun=All&fieldValidation=Strict", placed)
