@@ -141,23 +141,17 @@ def _key_for_openai(at: str) -> Rule:
     )
 
 
-def _only_with(member: str, kind: str) -> Rule:
+def _goes_with(member: str, kind: str, example: str = "") -> Rule:
+    """A member of one type of metric; an `example` is given where that type needs it."""
+    there = f"has(self.{member})"
     return Rule(
         "spec.scaling.metrics[]",
         member,
-        f"!has(self.{member}) || self.type == '{kind}'",
-        f"{member} goes with type {kind}: leave it out, or set the type",
-        lambda metric: getattr(metric, attribute(type(metric), member)) is None or metric.type == kind,
-    )
-
-
-def _exactly_with(member: str, kind: str, example: str) -> Rule:
-    return Rule(
-        "spec.scaling.metrics[]",
-        member,
-        f"has(self.{member}) == (self.type == '{kind}')",
-        f"type {kind} needs {member}, {example}, and no other type takes it",
-        lambda metric: (getattr(metric, attribute(type(metric), member)) is not None) == (metric.type == kind),
+        f"{there} == (self.type == '{kind}')" if example else f"!{there} || self.type == '{kind}'",
+        f"type {kind} {f'needs {member}, for instance {example}' if example else f'takes {member}'}; no other does",
+        lambda m: (
+            (_given(m, (member,)) == 1) == (m.type == kind) if example else not _given(m, (member,)) or m.type == kind
+        ),
     )
 
 
@@ -324,9 +318,9 @@ PIPELINE_RULES = (
         "metrics need minReplicas and maxReplicas: add them, or leave metrics out",
         lambda s: s.metrics is None or (s.min_replicas is not None and s.max_replicas is not None),
     ),
-    _only_with("averageUtilizationPercent", "CPU"),
-    _exactly_with("averageValue", "InFlight", "for instance 8 requests at the same time"),
-    _exactly_with("threshold", "LatencyP95", "for instance 2s"),
+    _goes_with("averageUtilizationPercent", "CPU"),
+    _goes_with("averageValue", "InFlight", "8"),
+    _goes_with("threshold", "LatencyP95", "2s"),
 )
 
 TENANT_RULES = (

@@ -59,14 +59,23 @@ def rollout_check(query: QueryFacts | None) -> Check:
     return GOOD
 
 
+def parts(facts: PipelineFacts) -> tuple[Check, ...]:
+    """What a pipeline needs to be ready."""
+    return facts.spec, facts.database, facts.cache, facts.models, query_check(facts.query)
+
+
+def stopped(facts: PipelineFacts) -> bool:
+    """Whether it gets no further until something is mended."""
+    return any(part.blocked for part in parts(facts))
+
+
 def conditions(facts: PipelineFacts) -> tuple[Condition, ...]:
     """All conditions of a pipeline; `Ready` sums up for people and Argo CD."""
     query = query_check(facts.query)
     rollout = rollout_check(facts.query)
-    parts = (facts.spec, facts.database, facts.cache, facts.models, query)
-    trouble = facts.deleting or first_trouble(parts)
-    stopped = any(c.blocked for c in parts)
-    blocked = next((c for c in (*parts, *facts.extras) if c.blocked), None)
+    needed = parts(facts)
+    trouble = facts.deleting or first_trouble(needed)
+    blocked = next((c for c in (*needed, *facts.extras) if c.blocked), None)
     summary = trouble or Check(True, Reason.READY, query.message)
     g = facts.generation
 
@@ -74,8 +83,8 @@ def conditions(facts: PipelineFacts) -> tuple[Condition, ...]:
         return condition(kind, check.ok, check.reason, check.message, g)
 
     ready = Check(summary.ok is True, summary.reason, summary.message)
-    moving = facts.deleting is None and (rollout.ok is None or any(c.ok is None for c in parts)) and not stopped
-    progress = rollout if rollout.ok is None else first_trouble(parts)
+    moving = facts.deleting is None and (rollout.ok is None or any(c.ok is None for c in needed)) and not stopped(facts)
+    progress = rollout if rollout.ok is None else first_trouble(needed)
     return (
         say(ConditionType.READY, ready),
         say(ConditionType.AVAILABLE, Check(query.ok is True, query.reason, query.message)),

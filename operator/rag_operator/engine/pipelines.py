@@ -132,7 +132,7 @@ class PipelineReconciler:
         new = await self._status(live, facts, status)
         if is_true(new.conditions, ConditionType.READY):
             return STARTING_PERIOD if any(extra.ok is None for extra in facts.extras) else READY_PERIOD
-        return BACK_OFF if is_true(new.conditions, ConditionType.DEGRADED) else STARTING_PERIOD
+        return BACK_OFF if decide.stopped(facts) else STARTING_PERIOD
 
     async def _catalog_taken(self, live: Object, pipeline: RagPipeline, catalog: str) -> None:
         adopted = str(pipeline.spec.database.adopt) == catalog

@@ -219,7 +219,7 @@ REFUSED = [
         "a percentage of requests under way",
         {"scaling": _ranged({"type": "InFlight", "averageValue": 8, "averageUtilizationPercent": 70})},
         "spec.scaling.metrics[0].averageUtilizationPercent",
-        "averageUtilizationPercent goes with type CPU",
+        "type CPU takes averageUtilizationPercent; no other does",
     ),
     pipeline(
         "requests under way without a number",

@@ -49,6 +49,19 @@ def test_a_rollout_is_progress_and_takes_nothing_from_ready() -> None:
     assert _of(said, "Progressing").reason == Reason.ROLLING_OUT
 
 
+def test_what_answers_do_without_degrades_a_pipeline_that_is_ready_all_the_same() -> None:
+    unscaled = Check(False, Reason.SCALING_UNAVAILABLE, "spec.scaling.metrics InFlight: install KEDA")
+    facts = replace(PIPELINE, extras=(GOOD, unscaled))
+    said = pipeline.conditions(facts)
+    assert _of(said, "Ready").status == "True"
+    assert (_of(said, "Degraded").reason, _of(said, "Degraded").message) == (unscaled.reason, unscaled.message)
+    assert not pipeline.stopped(facts)
+    worse = pipeline.conditions(replace(facts, database=DOWN))
+    assert _of(worse, "Degraded").reason == Reason.DATABASE_UNREACHABLE
+    starting = pipeline.conditions(replace(facts, query=replace(QUERY, ready=0)))
+    assert _of(starting, "Progressing").status == "True"
+
+
 def test_a_tenant_is_ready_when_every_live_pod_has_its_revision_and_its_probe_passed() -> None:
     assert _of(tenant.conditions(TENANT), "Ready").status == "True"
 
