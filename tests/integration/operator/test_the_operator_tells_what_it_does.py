@@ -79,7 +79,7 @@ def test_every_figure_moves_with_what_it_tells_of(here: World, own_server: postg
     for what in ("rows", "roles", "schema", "notify"):
         assert settled.of("rag_operator_sql_writes_total", what=what) >= 1, what
     assert settled.of("rag_operator_databases", breaker="closed") == 1
-    assert settled.of("rag_operator_resync_seconds_count") >= 2
+    eventually(lambda: Scrape(one).of("rag_operator_resync_seconds_count") >= 2, "two resyncs")
     assert settled.of("rag_operator_resync_differences_total") >= 0
     watched = {dict(series)["kind"] for series in settled.samples["rag_operator_watch_age_seconds"]}
     assert watched == {"RagPipeline", "RagTenant", "Deployment", "StatefulSet", "Job"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 import subprocess
 import threading
@@ -52,7 +53,7 @@ def adapter(api: Kubernetes, folder: Path, *figures: str) -> Iterator[None]:
         def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
             """Nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("0.0.0.0", 0), Handler)
     server.socket = _tls(folder).wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     port = server.server_address[1]
@@ -63,7 +64,7 @@ def adapter(api: Kubernetes, folder: Path, *figures: str) -> Iterator[None]:
         yield
     finally:
         api.kubectl("delete", "apiservice", f"{VERSION}.{GROUP}", "--ignore-not-found")
-        api.kubectl("delete", "service", "-n", "default", "adapter", "--ignore-not-found")
+        api.kubectl("delete", "service,endpointslice", "-n", "default", "adapter", "--ignore-not-found")
         server.shutdown()
         server.server_close()
 
@@ -71,16 +72,20 @@ def adapter(api: Kubernetes, folder: Path, *figures: str) -> Iterator[None]:
 def _raw(api: Kubernetes, path: str) -> str:
     try:
         return api.kubectl("get", "--raw", path)
-    except subprocess.CalledProcessError as error:
-        return str(error.stderr)[:0]
+    except subprocess.CalledProcessError:
+        return ""
 
 
 def _registration(port: int) -> list[dict[str, Any]]:
-    service = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": "adapter", "namespace": "default"},
-        "spec": {"type": "ExternalName", "externalName": "localhost", "ports": [{"port": port}]},
+    meta = {"name": "adapter", "namespace": "default"}
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"ports": [{"port": port}]}}
+    behind = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": meta | {"labels": {"kubernetes.io/service-name": "adapter"}},
+        "addressType": "IPv4",
+        "ports": [{"port": port}],
+        "endpoints": [{"addresses": [_own_address()], "conditions": {"ready": True}}],
     }
     registered = {
         "apiVersion": "apiregistration.k8s.io/v1",
@@ -95,7 +100,14 @@ def _registration(port: int) -> list[dict[str, Any]]:
             "service": {"name": "adapter", "namespace": "default", "port": port},
         },
     }
-    return [service, registered]
+    return [service, behind, registered]
+
+
+def _own_address() -> str:
+    """An address of this machine that is not the loopback's, which an endpoint may not be."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as anywhere:
+        anywhere.connect(("192.0.2.1", 9))  # no packet is sent
+        return str(anywhere.getsockname()[0])
 
 
 def _tls(folder: Path) -> ssl.SSLContext:
