@@ -58,6 +58,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [apps]
   resources: [deployments, statefulsets]
   verbs: [get, list, watch, create, patch]
+# Why pods don't start; asked while some are missing.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list]
 - apiGroups: [batch]
   resources: [cronjobs]
   verbs: [get, create, patch, delete]

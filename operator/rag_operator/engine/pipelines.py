@@ -23,6 +23,7 @@ from rag_operator.engine.context import BACK_OFF, Binding, Context
 from rag_operator.engine.deletion import PipelineDeletion
 from rag_operator.engine.finalizer import add_finalizer
 from rag_operator.engine.listening import Listeners
+from rag_operator.engine.pods import pods_trouble
 from rag_operator.engine.queue import Key
 from rag_operator.engine.refusals import REFUSALS, refusal
 from rag_operator.engine.secrets import Found, found, read_secret
@@ -163,6 +164,8 @@ class PipelineReconciler:
         if resolve.managed_cache(pipeline.spec):
             live = await self._context.api.get(DEPLOYMENT, namespace, name)
             if not live or not live.get("status", {}).get("readyReplicas"):
+                if trouble := await self._pods_trouble(pipeline, names.COMPONENT_CACHE):
+                    return Check(False, Reason.PODS_FAILING, trouble)
                 return Check(None, Reason.STARTING, f"Deployment {name} has no ready pod")
         try:
             await ping(secret.data["url"].decode(), secret.name)
@@ -249,7 +252,7 @@ class PipelineReconciler:
             for c in status.get("conditions", [])
             if c["type"] == "ReplicaFailure" and c["status"] == "True"
         ]
-        return decide.QueryFacts(
+        facts = decide.QueryFacts(
             desired=int(deployment["spec"].get("replicas", 1)),
             ready=int(status.get("readyReplicas", 0)),
             updated=int(status.get("updatedReplicas", 0)),
@@ -258,6 +261,13 @@ class PipelineReconciler:
             live_leases=leases if bound.binding else int(status.get("readyReplicas", 0)),
             trouble=failed[0] if failed else "",
         )
+        if facts.complete or facts.trouble:
+            return facts
+        return replace(facts, trouble=await self._pods_trouble(pipeline, names.COMPONENT_QUERY))
+
+    async def _pods_trouble(self, pipeline: RagPipeline, component: str) -> str:
+        labels = names.pipeline_selector(pipeline.metadata.name, component)
+        return await pods_trouble(self._context, pipeline.metadata.namespace, labels)
 
     async def _live_leases(self, binding: Binding) -> int:
         async with self._context.transaction(binding) as tx:

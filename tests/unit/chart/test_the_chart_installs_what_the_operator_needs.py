@@ -146,8 +146,21 @@ def test_the_lease_is_one_name_in_the_operators_own_namespace(helm: Helm) -> Non
     manifests = helm.template(release="mine")
     (role,) = (m for m in manifests if m["kind"] == "Role")
     assert role["metadata"]["namespace"] == "rag-system"
-    assert [rule.get("resourceNames") for rule in role["rules"]] == [None, ["mine-rag-operator"]]
+    own = ["mine-rag-operator"]
+    assert [(rule["resources"], rule.get("resourceNames")) for rule in role["rules"]] == [
+        (["leases"], None),
+        (["leases"], own),
+        (["deployments"], own),
+    ]
     assert environment(manifests)["RAG_OPERATOR_LEASE_NAME"] == "mine-rag-operator"
+
+
+def test_an_uninstall_releases_what_only_the_operator_could(helm: Helm) -> None:
+    (job,) = (m for m in helm.template() if m["kind"] == "Job")
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-delete"
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert container["command"] == ["rag-operator", "release"]
+    assert not [m for m in helm.template({"uninstall": {"releaseFinalizers": False}}) if m["kind"] == "Job"]
 
 
 def test_kinds_survive_uninstall_and_can_be_left_to_others(helm: Helm) -> None:

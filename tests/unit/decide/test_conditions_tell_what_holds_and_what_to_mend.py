@@ -49,6 +49,28 @@ def test_a_rollout_is_progress_and_takes_nothing_from_ready() -> None:
     assert _of(said, "Progressing").reason == Reason.ROLLING_OUT
 
 
+def test_new_pods_that_fail_degrade_a_pipeline_whose_old_ones_serve() -> None:
+    stuck = replace(QUERY, updated=1, total=3, trouble="pod a can't get the image b: correct it")
+    said = pipeline.conditions(replace(PIPELINE, query=stuck))
+    assert (_of(said, "Ready").status, _of(said, "Available").status) == ("True", "True")
+    assert (_of(said, "Degraded").status, _of(said, "Degraded").reason) == ("True", Reason.PODS_FAILING)
+    assert _of(said, "Degraded").message == stuck.trouble
+    none = pipeline.conditions(replace(PIPELINE, query=replace(stuck, ready=0)))
+    assert (_of(none, "Ready").reason, _of(none, "Ready").message) == (Reason.PODS_FAILING, stuck.trouble)
+    assert _of(none, "Available").status == "False"
+
+
+def test_a_run_whose_pod_does_not_start_says_why() -> None:
+    first = replace(
+        TENANT, run=tenant.RunState.STUCK, run_message="pod a finds no node", index=replace(INDEX, active=None)
+    )
+    said = tenant.conditions(first)
+    for kind in ("Ready", "IngestSucceeded", "Degraded"):
+        assert (_of(said, kind).reason, _of(said, kind).message) == (Reason.PODS_FAILING, "pod a finds no node")
+    later = tenant.conditions(replace(first, index=INDEX))
+    assert (_of(later, "Ready").status, _of(later, "Degraded").status) == ("True", "True")
+
+
 def test_a_tenant_is_ready_when_every_live_pod_has_its_revision_and_its_probe_passed() -> None:
     assert _of(tenant.conditions(TENANT), "Ready").status == "True"
 
