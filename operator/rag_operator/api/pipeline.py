@@ -32,6 +32,7 @@ from rag_operator.api.formats import (
     Weight,
 )
 from rag_operator.api.network import Access
+from rag_operator.api.observability import Observability
 from rag_operator.api.pipeline_status import RagPipelineStatus
 
 
@@ -379,6 +380,8 @@ class RagPipelineSpec(Model):
     """The tenants' ingestion Jobs."""
     access: Access = Access()
     """Who may call the query service."""
+    observability: Observability = Observability()
+    """What of it is seen by monitoring."""
 
 
 class RagPipeline(Model):

@@ -36,6 +36,8 @@ class PipelineFacts:
     cache: Check = RECONCILING
     models: Check = GOOD
     query: QueryFacts | None = None
+    extras: tuple[Check, ...] = ()
+    """Of what answers do without: such trouble degrades a pipeline that is ready all the same."""
     paused: bool = False
     deleting: Check | None = None
 
@@ -70,7 +72,8 @@ def conditions(facts: PipelineFacts) -> tuple[Condition, ...]:
     rollout = rollout_check(facts.query)
     parts = (facts.spec, facts.database, facts.cache, facts.models, query)
     trouble = facts.deleting or first_trouble(parts)
-    blocked = next((c for c in (*parts, rollout) if c.blocked), None)
+    stopped = any(c.blocked for c in (*parts, rollout))
+    blocked = next((c for c in (*parts, rollout, *facts.extras) if c.blocked), None)
     summary = trouble or Check(True, Reason.READY, query.message)
     g = facts.generation
 
@@ -78,7 +81,7 @@ def conditions(facts: PipelineFacts) -> tuple[Condition, ...]:
         return condition(kind, check.ok, check.reason, check.message, g)
 
     ready = Check(summary.ok is True, summary.reason, summary.message)
-    moving = facts.deleting is None and (rollout.ok is None or any(c.ok is None for c in parts)) and not blocked
+    moving = facts.deleting is None and (rollout.ok is None or any(c.ok is None for c in parts)) and not stopped
     progress = rollout if rollout.ok is None else first_trouble(parts)
     return (
         say(ConditionType.READY, ready),

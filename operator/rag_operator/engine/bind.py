@@ -13,12 +13,14 @@ from rag_operator.api.names import FIELD_MANAGER_PIPELINE
 from rag_operator.api.pipeline import RagPipeline
 from rag_operator.build import common, config, postgres, query
 from rag_operator.decide.checks import Check
+from rag_operator.engine import audit
+from rag_operator.engine.audit import Action, Entry
 from rag_operator.engine.context import Binding, Context
 from rag_operator.engine.pods import pods_trouble
 from rag_operator.engine.queue import Key
 from rag_operator.engine.secrets import Found, found, read_secret
 from rag_operator.kube.apply import apply_child, ensure_secret, sync_secret
-from rag_operator.kube.kinds import SECRET, STATEFUL_SET
+from rag_operator.kube.kinds import PIPELINE, SECRET, STATEFUL_SET
 from rag_operator.stores.address import DatabaseAddress, parse_secret
 from rag_operator.stores.catalog import CatalogRequest, ensure_catalog
 from rag_operator.stores.errors import StoreProblem, StoreTrouble
@@ -128,6 +130,10 @@ async def _query_logins(context: Context, key: Key, binding: Binding) -> None:
         for shard in sorted(shards):
             password = secret.data[f"{query_credential(shard)}.password"].decode()
             await ensure_query_login(tx, shard, password, secret.version)
+    if live is None and binding.pipeline.status.catalog_id:
+        message = f"the query pods' logins have new passwords: Secret {name} was made anew"
+        about = {"metadata": binding.pipeline.metadata.model_dump(by_alias=True)}
+        audit.record(context, PIPELINE, about, Entry(Action.LOGIN_ROTATED, message))
 
 
 def _shards_of(data: Mapping[str, bytes]) -> set[int]:

@@ -14,6 +14,7 @@ from rag_operator.engine.queue import Key, WorkQueue
 from rag_operator.engine.registry import Registry
 from rag_operator.engine.settings import Settings
 from rag_operator.kube.client import Api
+from rag_operator.kube.discovery import Discovery
 from rag_operator.stores.address import DatabaseAddress
 from rag_operator.stores.database import Databases
 from rag_operator.stores.transaction import Transaction
@@ -49,6 +50,7 @@ class Context:
 
     settings: Settings
     api: Api
+    discovery: Discovery
     databases: Databases
     queue: WorkQueue
     registry: Registry

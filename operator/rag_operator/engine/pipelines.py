@@ -16,13 +16,16 @@ from rag_operator.api.pipeline import RagPipeline
 from rag_operator.api.pipeline_status import RagPipelineStatus
 from rag_operator.build import cache, config, network, query
 from rag_operator.decide import pipeline as decide
+from rag_operator.decide.authorship import last_change
 from rag_operator.decide.checks import GOOD, Check
-from rag_operator.engine import announce
+from rag_operator.engine import announce, audit
+from rag_operator.engine.audit import Action, Entry
 from rag_operator.engine.bind import Bound, bind, catalog_of
 from rag_operator.engine.context import BACK_OFF, Binding, Context
 from rag_operator.engine.deletion import PipelineDeletion
 from rag_operator.engine.finalizer import add_finalizer
 from rag_operator.engine.listening import Listeners
+from rag_operator.engine.optional import bring_monitors
 from rag_operator.engine.pods import pods_trouble
 from rag_operator.engine.queue import Key
 from rag_operator.engine.refusals import REFUSALS, refusal
@@ -120,12 +123,26 @@ class PipelineReconciler:
             deployment = await self._query(pipeline, bound, versions)
             if deployment is not None:
                 facts = replace(facts, query=await self._query_facts(pipeline, deployment, bound))
+                facts = replace(facts, extras=(await bring_monitors(self._context, pipeline),))
                 status = _query_status(pipeline, deployment)
             status["catalogID"] = str(catalog.catalog)
+            if bound.binding is not None and pipeline.status.catalog_id != status["catalogID"]:
+                await self._catalog_taken(live, pipeline, status["catalogID"])
         new = await self._status(live, facts, status)
         if is_true(new.conditions, ConditionType.READY):
             return READY_PERIOD
         return BACK_OFF if is_true(new.conditions, ConditionType.DEGRADED) else STARTING_PERIOD
+
+    async def _catalog_taken(self, live: Object, pipeline: RagPipeline, catalog: str) -> None:
+        adopted = str(pipeline.spec.database.adopt) == catalog
+        action = Action.CATALOG_ADOPTED if adopted else Action.CATALOG_MADE
+        message = f"catalog {catalog} was {'taken over with its tenants' if adopted else 'made'}"
+        changed = last_change(live, ("spec", "database"))
+        entry = Entry(action, message, "spec.database", changed, {"catalog": catalog})
+        if adopted:
+            await announce.tell_audited(self._context, PIPELINE, live, entry)
+        else:
+            audit.record(self._context, PIPELINE, live, entry)
 
     async def _bind(self, key: Key, pipeline: RagPipeline) -> Bound:
         bound = await bind(self._context, pipeline)

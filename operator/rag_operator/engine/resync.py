@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 
 from rag_operator.api.errors import PermanentError, TransientError
 from rag_operator.engine import metrics
 from rag_operator.engine.context import Context
 from rag_operator.engine.queue import Key
 from rag_operator.kube.kinds import PIPELINE, TENANT
+from rag_operator.kube.metrics import WATCHES
 
 log = logging.getLogger(__name__)
 GRACE = 20.0
@@ -48,10 +50,13 @@ class Resync:
         Objects that vanished unseen are enqueued too, so that what they left is cleaned up.
         """
         metrics.RESYNCS.inc()
+        began = time.monotonic()
         listed = await self._list()
+        metrics.RESYNC_SECONDS.observe(time.monotonic() - began)
         registry = self._context.registry
         for key in [*registry.pipelines, *registry.tenants]:
             if key not in listed:
+                metrics.DIFFERENCES.labels(key.kind, "vanished").inc()
                 registry.forget(key)
                 self._context.queue.add(key)
         for key in sorted(listed, key=lambda k: k.kind):
@@ -68,6 +73,7 @@ class Resync:
                         key = Key(word, meta["namespace"], meta["name"])  # type: ignore[arg-type]
                         listed[key] = meta["resourceVersion"]
                         if self._context.registry.behind(key, listed[key]):
+                            metrics.DIFFERENCES.labels(word, "newer").inc()
                             self._context.registry.take_in(key, item)
         return listed
 
@@ -79,3 +85,6 @@ class Resync:
             lagging = [key for key in lagging if registry.knows(key) and registry.behind(key, listed[key])]
         self.watch_dead = bool(lagging)
         metrics.WATCH_STALE.set(len(lagging))
+        if not lagging:
+            for kind in (PIPELINE, TENANT):
+                WATCHES.seen(kind.kind)

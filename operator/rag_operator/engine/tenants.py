@@ -15,7 +15,7 @@ from rag_operator.api.tenant import RagTenant, RagTenantStatus
 from rag_operator.build import config, ingest
 from rag_operator.decide import tenant as decide
 from rag_operator.decide.checks import Check
-from rag_operator.engine import announce, tenant_status
+from rag_operator.engine import announce, tenant_audit, tenant_status
 from rag_operator.engine.bind import database_place
 from rag_operator.engine.context import BACK_OFF, Binding, Context
 from rag_operator.engine.deletion import TenantDeletion
@@ -125,7 +125,7 @@ class TenantReconciler:
     async def _bring(self, key: Key, live: Object, tenant: RagTenant, binding: Binding) -> float | None:
         facts = decide.TenantFacts(tenant.metadata.generation, suspended=tenant.spec.suspend)
         try:
-            laid = await self._lay(key, tenant, binding)
+            laid = await self._lay(key, live, tenant, binding)
         except QueryLoginNeeded as needed:
             pipeline = Key("pipeline", key.namespace, tenant.spec.pipeline_ref.name)
             self._context.shards.setdefault(pipeline, set()).add(needed.shard)
@@ -138,16 +138,16 @@ class TenantReconciler:
         self._context.incarnations[laid.row.id] = key
         return await self._ingest(live, tenant, laid, facts)
 
-    async def _lay(self, key: Key, tenant: RagTenant, binding: Binding) -> Laid:
+    async def _lay(self, key: Key, live: Object, tenant: RagTenant, binding: Binding) -> Laid:
         """Secrets first, since their content is the truth; then schema, roles and hashes in the database."""
         api, name = self._context.api, names.ingest_database_secret(key.name)
         fresh_key = KEY_PREFIX + self._context.new_password()
         api_key = found(await ensure_secret(api, ingest.api_key_secret(tenant, fresh_key)))
-        before = await self._before(key, tenant, binding)
+        before = await self._before(key, live, tenant, binding)
         incarnation = before.id if before else self._context.new_id()
         login = TenantNames(binding.catalog, incarnation, key.name).ingestion
-        live = await api.get(SECRET, key.namespace, name)
-        held = found(live).data.get("ingest.password", b"").decode() if live else ""
+        login_secret = await api.get(SECRET, key.namespace, name)
+        held = found(login_secret).data.get("ingest.password", b"").decode() if login_secret else ""
         password = held or self._context.new_password()
         place = database_place(binding.address)
         secret = found(await sync_secret(api, ingest.ingest_database_secret(tenant, place, login, password)))
@@ -164,9 +164,10 @@ class TenantReconciler:
         )
         async with self._context.transaction(binding) as tx:
             row = await ensure_tenant(tx, request)
+        await tenant_audit.laid(self._context, live, before, row)
         return Laid(binding, row)
 
-    async def _before(self, key: Key, tenant: RagTenant, binding: Binding) -> TenantRow | None:
+    async def _before(self, key: Key, live: Object, tenant: RagTenant, binding: Binding) -> TenantRow | None:
         """What the catalog has under this name; retained data is erased first where an annotation names it."""
         async with self._context.transaction(binding) as tx:
             before = await read_tenant(tx, key.namespace, key.name)
@@ -177,6 +178,7 @@ class TenantReconciler:
         while not erased:
             async with self._context.transaction(binding) as tx:
                 erased = await erase(tx, key.namespace, key.name)
+        await tenant_audit.erased_retained(self._context, live, before, before.id)
         return None
 
     async def _ingest(self, live: Object, tenant: RagTenant, laid: Laid, facts: decide.TenantFacts) -> float | None:

@@ -47,12 +47,16 @@ CRON_JOB = Kind("batch", "v1", "cronjobs", "CronJob")
 HPA = Kind("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 PDB = Kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 NETWORK_POLICY = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
+SERVICE_MONITOR = Kind("monitoring.coreos.com", "v1", "servicemonitors", "ServiceMonitor")
+PROMETHEUS_RULE = Kind("monitoring.coreos.com", "v1", "prometheusrules", "PrometheusRule")
 LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 
 _CHILDREN = (
     *(SECRET, CONFIG_MAP, SERVICE, SERVICE_ACCOUNT, CLAIM, DEPLOYMENT, STATEFUL_SET, JOB, CRON_JOB),
-    *(HPA, PDB, NETWORK_POLICY),
+    *(HPA, PDB, NETWORK_POLICY, SERVICE_MONITOR, PROMETHEUS_RULE),
 )
+OPTIONAL = (SERVICE_MONITOR, PROMETHEUS_RULE)
+"""Kinds that a cluster has where somebody installed them."""
 _KNOWN = {(k.api_version, k.kind): k for k in _CHILDREN}
 
 

@@ -10,7 +10,7 @@ from rag_operator.api import API_VERSION
 from rag_operator.api.parse import parse_pipeline, parse_tenant
 from rag_operator.api.pipeline import RagPipeline
 from rag_operator.api.tenant import RagTenant
-from rag_operator.build import cache, config, ingest, network, postgres, query
+from rag_operator.build import cache, config, ingest, monitors, network, postgres, query
 from rag_operator.build.common import DatabaseAddress, Manifest, Release
 from rag_runtime.contract.names import CatalogNames, TenantNames
 
@@ -53,6 +53,7 @@ HOSTED: dict[str, Any] = {
         "sources": {"allowedHosts": ["*.acme.example", "wiki.rag.svc:8080", "docs.acme.example"]},
     },
     "access": {"networkPolicy": {"allowFrom": ALLOW_FROM}},
+    "observability": {"serviceMonitor": {"labels": {"release": "prom"}}, "alerts": {"labels": {"release": "prom"}}},
 }
 SOURCES = [
     {"name": "handbook", "configMapRef": {"name": "acme.handbook"}, "include": ["**/*.md"], "metadata": {"a": "b"}},
@@ -128,6 +129,7 @@ def pipeline_manifests(of: RagPipeline) -> Iterator[Manifest]:
     inputs = query.QueryInputs(config_map["metadata"]["name"], {"openai": "uid/3"}, replicas)
     yield query.query_deployment(of, RELEASE, inputs)
     yield from filter(None, (query.query_hpa(of), query.query_pdb(of)))
+    yield from filter(None, (monitors.service_monitor(of), monitors.prometheus_rule(of)))
     yield from filter(None, network.network_policies(of, network_inputs(of)).values())
 
 

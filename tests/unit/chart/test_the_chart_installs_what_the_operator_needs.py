@@ -52,6 +52,27 @@ def test_two_replicas_with_probes_metrics_and_a_disruption_budget(helm: Helm) ->
     assert named(manifests, "Service")["rag-operator-metrics"]["spec"]["ports"][0]["port"] == 9090
 
 
+def test_monitors_are_made_only_where_they_are_asked_for(helm: Helm) -> None:
+    kinds = {"ServiceMonitor", "PrometheusRule"}
+    assert not kinds & {manifest["kind"] for manifest in helm.template()}
+    asked = {"enabled": True, "labels": {"release": "prom"}}
+    manifests = helm.template({"metrics": {"serviceMonitor": asked | {"interval": "15s"}, "prometheusRule": asked}})
+    (monitor,) = named(manifests, "ServiceMonitor").values()
+    (service,) = named(manifests, "Service").values()
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
+    assert endpoint["interval"] == "15s"
+    (rule,) = named(manifests, "PrometheusRule").values()
+    for manifest in (monitor, rule):
+        assert manifest["metadata"]["labels"]["release"] == "prom"
+    assert f'service="{service["metadata"]["name"]}"' in json.dumps(rule).replace("\\", "")
+
+
+def test_a_monitor_without_the_service_that_it_scrapes_is_refused(helm: Helm) -> None:
+    assert "metrics.service" in helm.refusal({"metrics": {"service": False, "serviceMonitor": {"enabled": True}}})
+
+
 def test_one_replica_has_no_disruption_budget_that_would_block_a_node(helm: Helm) -> None:
     assert not named(helm.template({"replicas": 1}), "PodDisruptionBudget")
 
