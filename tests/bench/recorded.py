@@ -130,9 +130,9 @@ class Renaming:
         return text
 
 
-def renaming(old: dict[str, str], new: dict[str, str]) -> Renaming:
+def renaming(old: dict[str, bytes], new: dict[str, bytes]) -> Renaming:
     """By kind of name."""
-    pairs = sorted(((old[kind].encode(), new[kind].encode()) for kind in old), key=lambda pair: -len(pair[0]))
+    pairs = sorted(((old[kind], new[kind]) for kind in old), key=lambda pair: -len(pair[0]))
     return Renaming(tuple(pairs))
 
 

@@ -95,7 +95,7 @@ def _replay(here: World, server: postgres.Server, folder: Path, count: int) -> t
     return calls, statements
 
 
-def _record(here: World, dsn: str, folder: Path) -> tuple[Recording, dict[str, str]]:
+def _record(here: World, dsn: str, folder: Path) -> tuple[Recording, dict[str, bytes]]:
     """What one tenant takes, and its names."""
     recording = Recording()
     with stage(here, dsn, folder) as scene:
@@ -119,10 +119,11 @@ def _record(here: World, dsn: str, folder: Path) -> tuple[Recording, dict[str, s
     return recording.about(TEMPLATE, str(incarnation), incarnation.hex[:10]), names
 
 
-def _names(name: str, uid: str, incarnation: UUID) -> dict[str, str]:
+def _names(name: str, uid: str, incarnation: UUID) -> dict[str, bytes]:
     """Every form in which a tenant is named (rag_runtime.contract.names)."""
-    return {"name": name, "uid": uid, "id": str(incarnation), "hex": incarnation.hex, "roles": incarnation.hex[:12],
-            "schema": incarnation.hex[:10]}  # fmt: skip
+    text = {"name": name, "uid": uid, "id": str(incarnation), "hex": incarnation.hex}
+    parts = {"roles": incarnation.hex[:12], "schema": incarnation.hex[:10]}
+    return {kind: value.encode() for kind, value in (text | parts).items()} | {"binary": incarnation.bytes}
 
 
 def _measure(here: World, kubernetes: Kubernetes, server: postgres.Server, count: int, floor: float) -> None:

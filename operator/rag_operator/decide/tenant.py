@@ -144,6 +144,30 @@ def conditions(facts: TenantFacts) -> tuple[Condition, ...]:
     )
 
 
+MOVING_PERIOD = 5.0
+"""Seconds: for what says of itself when it has moved, in case that was not heard."""
+MENDING_PERIOD = 15.0
+"""Seconds: for what a person mends where nothing tells of it."""
+
+
+def next_look(facts: TenantFacts) -> float | None:
+    """Seconds until the tenant is looked at though nothing has happened; None where something will tell.
+
+    Something tells of a freed slot, of query pods that come, of a resource that a person changes. None of it may be
+    asked for by thousands of tenants every few seconds.
+    """
+    if facts.sources.ok is not True:
+        return MENDING_PERIOD
+    if facts.run in (RunState.RUNNING, RunState.STUCK):
+        return MOVING_PERIOD
+    if facts.run is RunState.FAILED:
+        return MENDING_PERIOD
+    served = served_check(facts.index, facts.run, facts.run_message, suspended=facts.suspended)
+    if served.ok is True or facts.run is not RunState.DONE or served.reason is Reason.NO_PODS_READY:
+        return None
+    return MOVING_PERIOD
+
+
 def run_request(config_digest: str, sync_request: str) -> str:
     """Names the run that the present state asks for: another configuration or another request is another run."""
     return f"{config_digest}/{sync_request}" if sync_request else config_digest

@@ -67,6 +67,7 @@ class PipelineReconciler:
         self._context = context
         self._listeners = listeners
         self._deletion = PipelineDeletion(context)
+        self._served: dict[Key, bool] = {}
         self._last_profiles: dict[str, tuple[EmbeddingProfile, ...]] = {}
 
     async def reconcile(self, key: Key) -> float | None:
@@ -101,8 +102,7 @@ class PipelineReconciler:
             self._context.bindings.pop(key, None)
         else:
             await self._keep_bound(key, live)
-        for tenant in self._context.registry.tenants_of(key):
-            self._context.queue.add(tenant, routine=True)
+        self._wake_tenants(key)
         return again
 
     async def _keep_bound(self, key: Key, live: Object) -> None:
@@ -150,14 +150,24 @@ class PipelineReconciler:
         if bound.binding is None:
             if bound.check.blocked and before is not None:
                 del self._context.bindings[key]
+                self._wake_tenants(key)
             return bound
         self._context.bindings[key] = bound.binding
         self._last_profiles[pipeline.metadata.uid] = bound.binding.profiles
         self._listeners.ensure(key, bound.binding)
         if before is None or before.pipeline.metadata.generation != pipeline.metadata.generation:
-            for tenant in self._context.registry.tenants_of(key):
-                self._context.queue.add(tenant, routine=True)
+            self._wake_tenants(key)
         return bound
+
+    def _wake_tenants(self, key: Key) -> None:
+        for tenant in self._context.registry.tenants_of(key):
+            self._context.queue.add(tenant, routine=True)
+
+    def _note_served(self, key: Key, served: bool) -> None:
+        """Tenants are Ready while a pod serves: the first that comes and the last that goes concern all of them."""
+        if self._served.get(key, served) != served:
+            self._wake_tenants(key)
+        self._served[key] = served
 
     async def _cache(self, pipeline: RagPipeline) -> Cached:
         api, meta = self._context.api, pipeline.metadata
@@ -264,6 +274,7 @@ class PipelineReconciler:
         leases = 0
         if bound.binding is not None:
             leases = await self._live_leases(bound.binding)
+            self._note_served(Key("pipeline", pipeline.metadata.namespace, pipeline.metadata.name), leases > 0)
         failed = [
             c["message"]
             for c in status.get("conditions", [])

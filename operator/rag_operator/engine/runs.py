@@ -101,10 +101,14 @@ class Runs:
                 f"{names.LABEL_PIPELINE}={pipeline.metadata.name},{names.LABEL_COMPONENT}={names.COMPONENT_INGEST}"
             )
             jobs = await self._context.api.list(JOB, tenant.metadata.namespace, selector)
+            waiting = self._context.waiting.setdefault(key, {})
+            who = Key("tenant", tenant.metadata.namespace, tenant.metadata.name)
             if sum(finished(job) is None for job in jobs) >= pipeline.spec.ingestion.max_concurrent_jobs:
+                waiting.setdefault(who)
                 return Run(
                     RunState.WAITING, "waits for a slot: spec.ingestion.maxConcurrentJobs of the pipeline are running"
                 )
+            waiting.pop(who, None)
             try:
                 await self._context.api.create(JOB, manifest)
             except ConflictError:

@@ -110,3 +110,21 @@ def test_a_suspended_tenant_without_any_revision_says_so() -> None:
 def test_another_configuration_or_another_request_is_another_run() -> None:
     names = {tenant.run_request("c1", ""), tenant.run_request("c2", ""), tenant.run_request("c1", "1")}
     assert len(names) == 3
+
+
+def test_a_tenant_that_something_will_wake_asks_for_no_look() -> None:
+    """Thousands that wait for a slot, a pod or a person may not ask every few seconds."""
+    waits = (
+        TENANT,
+        replace(TENANT, run=tenant.RunState.WAITING, index=replace(INDEX, active=None)),
+        replace(TENANT, run=tenant.RunState.MISSING, suspended=True, index=replace(INDEX, active=None)),
+        replace(TENANT, index=replace(INDEX, live_leases=0)),
+    )
+    assert [tenant.next_look(facts) for facts in waits] == [None] * len(waits)
+    moves = (
+        replace(TENANT, run=tenant.RunState.RUNNING),
+        replace(TENANT, run=tenant.RunState.FAILED),
+        replace(TENANT, index=replace(INDEX, behind=1)),
+        replace(TENANT, sources=Check(False, Reason.SOURCE_NOT_FOUND, "create it")),
+    )
+    assert all(tenant.next_look(facts) is not None for facts in moves)
