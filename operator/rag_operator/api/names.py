@@ -40,7 +40,7 @@ COMPONENT_CACHE = "cache"
 COMPONENT_POSTGRES = "postgres"
 COMPONENT_INGEST = "ingest"
 
-PIPELINE_SUFFIXES = ("query", "query-db", "cache", "postgres", "runtime")
+PIPELINE_SUFFIXES = ("query", "query-db", "cache", "postgres", "runtime", "ingestion")
 TENANT_SUFFIXES = ("ingest", "ingest-db", "api-key")
 RESERVED_SUFFIXES = ("cache", "postgres")
 """A pipeline `a-cache` would have the Service that pipeline `a` needs for its cache."""
@@ -80,6 +80,11 @@ def query_database_secret(pipeline: str) -> str:
     return child(pipeline, "query-db")
 
 
+def ingestion_account(pipeline: str) -> str:
+    """ServiceAccount of the ingestion pods of all its tenants: one subject for a cloud to trust."""
+    return child(pipeline, "ingestion")
+
+
 def cache(pipeline: str) -> str:
     """Deployment, Service, Secret and NetworkPolicy of the managed Redis."""
     return child(pipeline, "cache")
@@ -96,7 +101,7 @@ def runtime_config(pipeline: str, content_hash: str) -> str:
 
 
 def ingest(tenant: str) -> str:
-    """CronJob, ServiceAccount and NetworkPolicy of a tenant's ingestion; short enough for a CronJob."""
+    """CronJob and NetworkPolicy of a tenant's ingestion; short enough for a CronJob."""
     return child(tenant, "ingest", MAX_CRONJOB_NAME)
 
 

@@ -32,6 +32,7 @@ from rag_operator.api.formats import (
     Weight,
 )
 from rag_operator.api.pipeline_status import RagPipelineStatus
+from rag_operator.api.pod import Pod, WorkloadPod
 
 
 class ManagedDatabase(Model):
@@ -41,6 +42,8 @@ class ManagedDatabase(Model):
     """Size of the volume."""
     storage_class_name: ObjectName | None = None
     """Storage class of the volume; absent means the cluster's default class."""
+    pod: Pod = Pod()
+    """What the pod carries, and on which node it runs. A change restarts it."""
 
 
 class Database(Model):
@@ -59,6 +62,8 @@ class ManagedCache(Model):
 
     memory: Size = Size("256Mi")
     """Memory for cached data; the oldest entries make room for new ones."""
+    pod: Pod = Pod()
+    """What the pod carries, and on which node it runs. A change restarts it."""
 
 
 class ExactCache(Model):
@@ -285,9 +290,11 @@ class Query(Model):
     image: Annotated[str, Field(max_length=512)] = ""
     """Image of the query and ingestion pods; empty means the one that the operator was released with."""
     image_pull_secrets: Annotated[tuple[NameRef, ...], ListMap("name"), Field(max_length=16), unique_by("name")] = ()
-    """Secrets for pulling the image."""
+    """Secrets for pulling the image, beside those that the chart names for every pod."""
     resources: Resources = Resources()
     """Compute resources of a query pod; what is absent here is filled in by the operator."""
+    pod: WorkloadPod = WorkloadPod()
+    """What query pods carry, and where they run."""
 
 
 class MetricType(StrEnum):
@@ -343,6 +350,8 @@ class Ingestion(Model):
     """Larger documents are not read, but counted as dead letters."""
     resources: Resources = Resources()
     """Compute resources of an ingestion pod; what is absent here is filled in by the operator."""
+    pod: WorkloadPod = WorkloadPod()
+    """What ingestion pods carry, and where they run."""
     active_deadline: Duration = Duration("6h")
     """A Job that runs longer is ended; the next one continues where it stood."""
     sources: IngestionSources = IngestionSources()

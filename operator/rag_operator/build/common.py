@@ -8,7 +8,7 @@ from math import ceil
 from typing import Any, TypeAlias
 
 from rag_operator.api import names
-from rag_operator.api.common import Resources
+from rag_operator.api.common import NameRef, Resources
 from rag_operator.api.formats import Quantity
 from rag_operator.api.pipeline import RagPipeline
 from rag_operator.api.tenant import RagTenant
@@ -39,6 +39,7 @@ class Release:
     postgres_image: str
     redis_image: str
     pull_policy: str
+    pull_secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +213,11 @@ def pod(user: int, container: Manifest, volumes: Sequence[Manifest], *, own_volu
     }
 
 
-def pull_secrets(pipeline: RagPipeline) -> Manifest:
-    """The part of a pod's spec that names the Secrets for pulling its image."""
-    secrets = [{"name": str(ref.name)} for ref in pipeline.spec.query.image_pull_secrets]
-    return {"imagePullSecrets": secrets} if secrets else {}
+def pull_secrets(release: Release, more: Iterable[NameRef] = ()) -> Manifest:
+    """The part of a pod's spec that names the Secrets for pulling its image: the release's, which every pod gets, and
+    `more` where a pipeline names an image of its own. The kubelet passes over one that isn't there."""
+    found = dict.fromkeys([*release.pull_secrets, *(str(ref.name) for ref in more)])
+    return {"imagePullSecrets": [{"name": name} for name in found]} if found else {}
 
 
 def runtime_image(pipeline: RagPipeline, release: Release) -> str:

@@ -6,7 +6,7 @@ from rag_operator.api import names, resolve
 from rag_operator.api.common import SecretKeyRef
 from rag_operator.api.pipeline import RagPipeline
 from rag_operator.api.tenant import RagTenant, Source
-from rag_operator.build import common, config
+from rag_operator.build import common, config, pods
 from rag_operator.build.common import DatabaseAddress, Manifest, Release
 from rag_operator.build.keys import key_mounts, key_volumes
 from rag_runtime.contract.config import IngestConfig
@@ -102,11 +102,18 @@ def _job_spec(pipeline: RagPipeline, tenant: RagTenant, release: Release, inputs
         "podFailurePolicy": {
             "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
         },
-        "template": {
-            "metadata": {"labels": common.tenant_labels(tenant, names.COMPONENT_INGEST)},
-            "spec": _pod(pipeline, tenant, release, inputs),
-        },
+        "template": pods.template(
+            {"labels": common.tenant_labels(tenant, names.COMPONENT_INGEST)},
+            _pod(pipeline, tenant, release, inputs),
+            pipeline.spec.ingestion.pod,
+            _own(pipeline),
+        ),
     }
+
+
+def _own(pipeline: RagPipeline) -> dict[str, str]:
+    """Selects the ingestion pods of all the pipeline's tenants."""
+    return names.pipeline_selector(common.name_of(pipeline), names.COMPONENT_INGEST)
 
 
 def _pod(pipeline: RagPipeline, tenant: RagTenant, release: Release, inputs: IngestInputs) -> Manifest:
@@ -131,7 +138,15 @@ def _pod(pipeline: RagPipeline, tenant: RagTenant, release: Release, inputs: Ing
     ]
     container = {**_container(pipeline, release), "volumeMounts": mounts}
     pod = common.pod(common.OUR_USER, container, volumes, own_volumes=False)
-    return {**pod, **common.pull_secrets(pipeline), "restartPolicy": "Never"}
+    given = pipeline.spec.ingestion.pod
+    spread = pods.spread(given.topology_spread_constraints, _own(pipeline), rollouts=False)
+    return {
+        **pod,
+        **common.pull_secrets(release, pipeline.spec.query.image_pull_secrets),
+        **pods.account(names.ingestion_account(common.name_of(pipeline)), given),
+        **({"topologySpreadConstraints": spread} if spread else {}),
+        "restartPolicy": "Never",
+    }
 
 
 def _source_volume(name: str, source: Source) -> Manifest:

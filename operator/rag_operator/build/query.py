@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rag_operator.api import names, resolve
 from rag_operator.api.common import SecretKeyRef
 from rag_operator.api.pipeline import RagPipeline
-from rag_operator.build import cache, common, config
+from rag_operator.build import cache, common, config, pods
 from rag_operator.build.common import DatabaseAddress, Manifest, Release
 from rag_operator.build.keys import key_mounts, key_volumes
 from rag_runtime.contract.config import ServeConfig
@@ -50,22 +50,21 @@ def query_database_secret(
 def query_deployment(pipeline: RagPipeline, release: Release, inputs: QueryInputs) -> Manifest:
     """The query pods. A rollout brings one new pod at a time and never has fewer than asked for."""
     name = common.name_of(pipeline)
+    own = names.pipeline_selector(name, names.COMPONENT_QUERY)
     metadata = common.pipeline_metadata(pipeline, names.query(name), names.COMPONENT_QUERY)
+    about = {
+        "labels": names.pipeline_labels(name, names.COMPONENT_QUERY),
+        "annotations": {
+            names.ANNOTATION_CONFIG: inputs.config_map,
+            names.ANNOTATION_SECRET_VERSIONS: common.secret_versions(inputs.secret_versions),
+        },
+    }
     spec: Manifest = {
         "revisionHistoryLimit": 2,
         "progressDeadlineSeconds": 300,
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
-        "selector": {"matchLabels": names.pipeline_selector(name, names.COMPONENT_QUERY)},
-        "template": {
-            "metadata": {
-                "labels": names.pipeline_labels(name, names.COMPONENT_QUERY),
-                "annotations": {
-                    names.ANNOTATION_CONFIG: inputs.config_map,
-                    names.ANNOTATION_SECRET_VERSIONS: common.secret_versions(inputs.secret_versions),
-                },
-            },
-            "spec": _pod(pipeline, release, inputs),
-        },
+        "selector": {"matchLabels": own},
+        "template": pods.template(about, _pod(pipeline, release, inputs), pipeline.spec.query.pod, own),
     }
     if inputs.replicas is not None:
         spec["replicas"] = inputs.replicas
@@ -155,11 +154,14 @@ def _pod(pipeline: RagPipeline, release: Release, inputs: QueryInputs) -> Manife
     ]
     container = {**_container(pipeline, release), "volumeMounts": mounts}
     pod = common.pod(common.OUR_USER, container, volumes, own_volumes=True)
+    given, own = pipeline.spec.query.pod, names.pipeline_selector(name, names.COMPONENT_QUERY)
     return {
         **pod,
-        **common.pull_secrets(pipeline),
+        **common.pull_secrets(release, pipeline.spec.query.image_pull_secrets),
+        **pods.account(names.query(name), given),
         "terminationGracePeriodSeconds": _PRE_STOP_SECONDS + common.GRACE_SECONDS,
-        "topologySpreadConstraints": common.spread(names.pipeline_selector(name, names.COMPONENT_QUERY)),
+        "topologySpreadConstraints": pods.spread(given.topology_spread_constraints, own, rollouts=True)
+        or common.spread(own),
     }
 
 

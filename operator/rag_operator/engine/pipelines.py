@@ -14,7 +14,7 @@ from rag_operator.api.names import FIELD_MANAGER_PIPELINE, FINALIZER
 from rag_operator.api.parse import parse_pipeline
 from rag_operator.api.pipeline import RagPipeline
 from rag_operator.api.pipeline_status import RagPipelineStatus
-from rag_operator.build import cache, config, query
+from rag_operator.build import cache, config, pods, query
 from rag_operator.decide import pipeline as decide
 from rag_operator.decide.checks import GOOD, Check
 from rag_operator.engine import announce
@@ -26,9 +26,9 @@ from rag_operator.engine.listening import Listeners
 from rag_operator.engine.queue import Key
 from rag_operator.engine.refusals import REFUSALS, refusal
 from rag_operator.engine.secrets import Found, found, read_secret
-from rag_operator.kube.apply import apply_child, delete_child, ensure_secret
+from rag_operator.kube.apply import apply_child, delete_child, ensure_secret, owned_child
 from rag_operator.kube.client import Object
-from rag_operator.kube.kinds import CONFIG_MAP, DEPLOYMENT, HPA, PDB, PIPELINE
+from rag_operator.kube.kinds import CONFIG_MAP, DEPLOYMENT, HPA, PDB, PIPELINE, SERVICE_ACCOUNT
 from rag_operator.stores.errors import StoreProblem, StoreTrouble
 from rag_operator.stores.leases import read_leases
 from rag_operator.stores.redis import ping
@@ -105,6 +105,7 @@ class PipelineReconciler:
         catalog = bound.binding.catalog if bound.binding else catalog_of(pipeline)
         status: dict[str, Any] = {}
         if catalog is not None:
+            await self._accounts(pipeline)
             versions = models.versions | cache_version
             deployment = await self._query(pipeline, bound, versions)
             if deployment is not None:
@@ -169,6 +170,13 @@ class PipelineReconciler:
                 return Models(secret, versions)
             versions[secret.name] = secret.version
         return Models(GOOD, versions)
+
+    async def _accounts(self, pipeline: RagPipeline) -> None:
+        api, meta = self._context.api, pipeline.metadata
+        for account in pods.service_accounts(pipeline):
+            name = account["metadata"]["name"]
+            if pods.is_wanted(account) or await owned_child(api, SERVICE_ACCOUNT, meta.namespace, name, meta.uid):
+                await apply_child(api, account, FIELD_MANAGER_PIPELINE)
 
     async def _query(self, pipeline: RagPipeline, bound: Bound, versions: dict[str, str]) -> Object | None:
         api, meta = self._context.api, pipeline.metadata

@@ -41,19 +41,22 @@ def from_environment(env: Mapping[str, str], version: str) -> Settings:
             raise ValueError(f"{PREFIX}{name}: {raw!r} is no whole number")
         return int(raw)
 
-    names = tuple(part.strip() for part in text("WATCH_NAMESPACES", "").split(",") if part.strip())
+    def words(name: str) -> tuple[str, ...]:
+        return tuple(part.strip() for part in text(name, "").split(",") if part.strip())
+
     release = Release(
         version=version,
         runtime_image=text("RUNTIME_IMAGE", f"rag-operator/runtime:{version}"),
         postgres_image=text("POSTGRES_IMAGE", "pgvector/pgvector:pg17"),
         redis_image=text("REDIS_IMAGE", "redis:8"),
         pull_policy=text("IMAGE_PULL_POLICY", "IfNotPresent"),
+        pull_secrets=words("IMAGE_PULL_SECRETS"),
     )
     return Settings(
         namespace=text("NAMESPACE", "default"),
         identity=env.get("POD_NAME") or env.get("HOSTNAME") or "rag-operator",
         release=release,
-        watch_namespaces=names,
+        watch_namespaces=words("WATCH_NAMESPACES"),
         lease_name=text("LEASE_NAME", "rag-operator"),
         probe_port=number("PROBE_PORT", 8080),
         metrics_port=number("METRICS_PORT", 9090),

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import base64
+import json
+import time
 from typing import Any
 
 import psycopg
 import pytest
 
 from tests.support.operator import HANDBOOK, World, eventually, pipeline, tenant
+from tests.unit.api.pods import PLACED, WORKLOAD
 
 pytestmark = pytest.mark.integration
+ROLE = "eks.amazonaws.com/role-arn"
 ELSEWHERE = '{"data":{"host":"ZWxzZXdoZXJl","x":"eA=="}}'
 CHILDREN = [
     ("service", "support"),
@@ -86,6 +90,63 @@ def test_drift_of_any_child_is_corrected(here: World, database: str) -> None:
     eventually(lambda: (here.get("secret", "acme-ingest-db") or {})["data"] == database_login["data"], "the login")
     annotations = (here.get("service", "support-cache") or {})["metadata"]["annotations"]
     assert annotations["someone.example/note"] == "kept"
+
+
+def test_what_is_said_about_pods_arrives_stays_and_rests(here: World, database: str) -> None:
+    here.operator(resync_seconds="2")
+    own = {"topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"}
+    query = {**WORKLOAD, "topologySpreadConstraints": [own, *WORKLOAD["topologySpreadConstraints"][:1]]}
+    placed = pipeline(query={"pod": query}, ingestion={"pod": WORKLOAD}, cache=PLACED["cache"])
+    here.apply(placed, tenant(suspend=True), HANDBOOK, here.database_secret(database))
+    here.wait_condition("ragtenant", "acme", "Ready", "Suspended")
+    eventually(lambda: here.get("deployment", "support-query"), "the query pods")
+    edited = {"metadata": {"labels": {"team": "x", "theirs": "kept"}}, "spec": {"nodeSelector": {"disk": "x"}}}
+    patch = json.dumps({"spec": {"template": edited}})
+    here.kubectl("patch", "deployment", "support-query", "--type=merge", "-p", patch)
+    here.kubectl("annotate", "serviceaccount", "support-query", "--overwrite", f"{ROLE}=x", "someone.example/note=kept")
+    template = eventually(
+        lambda: (
+            (t := (here.get("deployment", "support-query") or {})["spec"]["template"])
+            and t["spec"]["nodeSelector"]["disk"] == "ssd"
+            and t
+        ),
+        "the drift is mended",
+    )
+    assert template["metadata"]["labels"] | {"team": "search", "theirs": "kept"} == template["metadata"]["labels"]
+    account = eventually(
+        lambda: (
+            (a := (here.get("serviceaccount", "support-query") or {})["metadata"]["annotations"])
+            and a[ROLE] == WORKLOAD["serviceAccountAnnotations"][ROLE]
+            and a
+        ),
+        "the account's role",
+    )
+    assert account["someone.example/note"] == "kept"
+    assert (here.get("serviceaccount", "support-ingestion") or {})["automountServiceAccountToken"] is False
+    time.sleep(1)
+    mark = here.api.audit.mark()
+    time.sleep(6)
+    assert not [e for e in here.api.audit.writes(mark, user=here.user) if e.resource != "leases"]
+
+
+def test_an_account_that_is_no_longer_asked_for_loses_its_role_and_stays(here: World, database: str) -> None:
+    here.operator()
+    said = {"pod": {"serviceAccountAnnotations": WORKLOAD["serviceAccountAnnotations"]}}
+    here.apply(pipeline(query=said), here.database_secret(database))
+    eventually(lambda: here.get("serviceaccount", "support-query"), "the account")
+    assert not here.get("serviceaccount", "support-ingestion")
+    here.kubectl("create", "serviceaccount", "support-ingestion")
+    here.apply(pipeline())
+    account = eventually(
+        lambda: (
+            (a := here.get("serviceaccount", "support-query") or {}) and ROLE not in a["metadata"]["annotations"] and a
+        ),
+        "the account without its role",
+    )
+    assert account["metadata"]["ownerReferences"][0]["kind"] == "RagPipeline"
+    deployment = here.get("deployment", "support-query") or {}
+    assert "serviceAccountName" not in deployment["spec"]["template"]["spec"]
+    assert "ownerReferences" not in (here.get("serviceaccount", "support-ingestion") or {})["metadata"]
 
 
 def test_an_autoscaler_owns_the_replicas_and_giving_it_up_sets_them_again(here: World, database: str) -> None:

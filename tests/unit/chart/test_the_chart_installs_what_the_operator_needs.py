@@ -107,6 +107,8 @@ def test_images_are_overridden_by_tag_digest_and_registry(helm: Helm) -> None:
     assert spec["containers"][0]["image"] == "mirror.example/rag/rag-operator/operator:dev"
     assert spec["imagePullSecrets"] == [{"name": "mirror"}]
     assert named(manifests, "Pod")["rag-operator-check"]["spec"]["imagePullSecrets"] == [{"name": "mirror"}]
+    assert from_environment(environment(manifests), "0.1.0").release.pull_secrets == ("mirror",)
+    assert from_environment(environment(helm.template()), "0.1.0").release.pull_secrets == ()
     assert environment(manifests)["RAG_OPERATOR_RUNTIME_IMAGE"] == f"mirror.example/rag/rag-operator/runtime@{digest}"
     assert environment(manifests)["RAG_OPERATOR_POSTGRES_IMAGE"] == "mirror.example/rag/my/postgres:18"
     assert environment(manifests)["RAG_OPERATOR_REDIS_IMAGE"] == "mirror.example/rag/redis:8"
