@@ -33,6 +33,7 @@ USE_SOURCES = "sources"
 FINALIZER = f"{GROUP}/data"
 ANNOTATION_SYNC_REQUESTED = f"{GROUP}/sync-requested"
 ANNOTATION_SECRET_VERSIONS = f"{GROUP}/secret-versions"
+ANNOTATION_AUTHORITIES = f"{GROUP}/ca-versions"
 ANNOTATION_CONFIG = f"{GROUP}/config"
 
 COMPONENT_QUERY = "query"

@@ -14,10 +14,10 @@ from rag_operator.api.common import (
     NameRef,
     Percent,
     Resources,
-    SecretKeyRef,
     unique,
     unique_by,
 )
+from rag_operator.api.endpoint import AuthorityRef, Endpoint
 from rag_operator.api.formats import (
     AllowedHost,
     CatalogId,
@@ -28,7 +28,6 @@ from rag_operator.api.formats import (
     Size,
     Temperature,
     TimeZone,
-    WebAddress,
     Weight,
 )
 from rag_operator.api.pipeline_status import RagPipelineStatus
@@ -108,15 +107,6 @@ class BuiltInEmbedding(Model):
 
     model: BuiltInEmbedder = BuiltInEmbedder.ALL_MINILM_L6_V2
     """Which built-in embedder."""
-
-
-class Endpoint(Model):
-    """An OpenAI-compatible endpoint."""
-
-    base_url: WebAddress = Field(default=WebAddress("https://api.openai.com/v1"), alias="baseURL")
-    """Address up to and including the version, without /embeddings or /chat/completions."""
-    secret_ref: SecretKeyRef | None = None
-    """The API key; may be absent where the endpoint asks for none."""
 
 
 class Embedding(Model):
@@ -334,6 +324,8 @@ class IngestionSources(Model):
     allowed_hosts: Annotated[tuple[AllowedHost, ...], ListSet(), Field(max_length=100), unique] = ()
     """Hosts that http sources may read: docs.example.com, *.example.com, or with :port. With any entry no other host
     may be read; without, every public one. Private, link-local and cluster addresses need an entry of the full name."""
+    ca_ref: AuthorityRef | None = None
+    """Certificates that http sources' are checked against, beside the public authorities."""
 
 
 class Ingestion(Model):

@@ -1,12 +1,13 @@
 """The query service: configuration, database login, Deployment, Service, autoscaler and disruption budget."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rag_operator.api import names, resolve
 from rag_operator.api.common import SecretKeyRef
+from rag_operator.api.endpoint import AuthorityRef
 from rag_operator.api.pipeline import RagPipeline
-from rag_operator.build import cache, common, config, pods
+from rag_operator.build import authorities, cache, common, config, pods
 from rag_operator.build.common import DatabaseAddress, Manifest, Release
 from rag_operator.build.keys import key_mounts, key_volumes
 from rag_runtime.contract.config import ServeConfig
@@ -22,13 +23,16 @@ class QueryInputs:
 
     `secret_versions`: uid and resourceVersion, in a form of the caller's, of each Secret whose change must roll the
     pods. The database login's is not among them: its files are read again. `replicas` is None where an autoscaler
-    owns the number. `key_refs` are the configuration's, see `config.key_refs`.
+    owns the number. `key_refs` are the configuration's, see `config.key_refs`, `ca_refs` those of its
+    profiles. `ca_versions` are those of `authorities.rolls`.
     """
 
     config_map: str
     secret_versions: Mapping[str, str]
     replicas: int | None
     key_refs: tuple[SecretKeyRef, ...] = ()
+    ca_refs: tuple[AuthorityRef, ...] = ()
+    ca_versions: Mapping[str, str] = field(default_factory=dict)
 
 
 def runtime_config_map(pipeline: RagPipeline, document: ServeConfig) -> Manifest:
@@ -57,6 +61,7 @@ def query_deployment(pipeline: RagPipeline, release: Release, inputs: QueryInput
         "annotations": {
             names.ANNOTATION_CONFIG: inputs.config_map,
             names.ANNOTATION_SECRET_VERSIONS: common.secret_versions(inputs.secret_versions),
+            **authorities.rolls(inputs.ca_versions),
         },
     }
     spec: Manifest = {
@@ -138,11 +143,13 @@ def _cpu(percent: int) -> Manifest:
 def _pod(pipeline: RagPipeline, release: Release, inputs: QueryInputs) -> Manifest:
     name = common.name_of(pipeline)
     refs = (*config.key_refs_of(pipeline.spec), *inputs.key_refs)
+    trusted = (*authorities.of_models(pipeline.spec), *inputs.ca_refs)
     volumes = [
         common.config_map_volume("config", inputs.config_map),
         common.secret_volume("database", names.query_database_secret(name)),
         common.secret_volume("cache", cache.secret_name(pipeline), [config.CACHE_URL_KEY]),
         *key_volumes(refs),
+        *authorities.volumes(trusted),
         common.empty_dir("tmp", "1Gi"),
     ]
     mounts = [
@@ -150,6 +157,7 @@ def _pod(pipeline: RagPipeline, release: Release, inputs: QueryInputs) -> Manife
         common.mount("database", str(config.DATABASE_FOLDER)),
         common.mount("cache", str(config.CACHE_FOLDER)),
         *key_mounts(refs),
+        *authorities.mounts(trusted),
         common.mount("tmp", "/tmp", read_only=False),  # noqa: S108
     ]
     container = {**_container(pipeline, release), "volumeMounts": mounts}
@@ -171,7 +179,7 @@ def _container(pipeline: RagPipeline, release: Release) -> Manifest:
         "image": common.runtime_image(pipeline, release),
         "imagePullPolicy": release.pull_policy,
         "args": ["serve", "--config", str(config.CONFIG_FOLDER / config.CONFIG_FILE)],
-        "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}}],
+        "env": common.runtime_environment(release),
         "ports": [{"name": "http", "containerPort": names.QUERY_PORT, "protocol": "TCP"}],
         "startupProbe": common.http_probe("/healthz", period=1, failures=120),
         "readinessProbe": common.http_probe("/readyz", period=3, failures=2),

@@ -14,10 +14,11 @@ from rag_operator.api.names import FIELD_MANAGER_PIPELINE, FINALIZER
 from rag_operator.api.parse import parse_pipeline
 from rag_operator.api.pipeline import RagPipeline
 from rag_operator.api.pipeline_status import RagPipelineStatus
-from rag_operator.build import cache, config, pods, query
+from rag_operator.build import authorities, cache, config, pods, query
 from rag_operator.decide import pipeline as decide
 from rag_operator.decide.checks import GOOD, Check
 from rag_operator.engine import announce
+from rag_operator.engine.authorities import Authorities, read_authorities
 from rag_operator.engine.bind import Bound, bind, catalog_of
 from rag_operator.engine.context import BACK_OFF, Binding, Context
 from rag_operator.engine.deletion import PipelineDeletion
@@ -41,10 +42,11 @@ READY_PERIOD = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The Secrets that endpoints need, by name with their versions, or what is missing."""
+    """What endpoints need, the Secrets and certificates with their versions, or what is missing."""
 
     check: Check
     versions: dict[str, str]
+    ca_versions: dict[str, str]
 
 
 class PipelineReconciler:
@@ -106,8 +108,8 @@ class PipelineReconciler:
         status: dict[str, Any] = {}
         if catalog is not None:
             await self._accounts(pipeline)
-            versions = models.versions | cache_version
-            deployment = await self._query(pipeline, bound, versions)
+            models = replace(models, versions=models.versions | cache_version)
+            deployment = await self._query(pipeline, bound, models)
             if deployment is not None:
                 facts = replace(facts, query=await self._query_facts(pipeline, deployment, bound))
                 status = _query_status(pipeline, deployment)
@@ -162,14 +164,20 @@ class PipelineReconciler:
 
     async def _models(self, pipeline: RagPipeline) -> Models:
         versions: dict[str, str] = {}
+        trusted = await self._authorities(pipeline)
         for reference in config.key_refs_of(pipeline.spec):
             secret = await read_secret(
                 self._context.api, pipeline.metadata.namespace, reference.name, "endpoint.secretRef", (reference.key,)
             )
             if isinstance(secret, Check):
-                return Models(secret, versions)
+                return Models(secret, versions, trusted.versions)
             versions[secret.name] = secret.version
-        return Models(GOOD, versions)
+        return Models(trusted.check, versions, trusted.versions)
+
+    async def _authorities(self, pipeline: RagPipeline) -> Authorities:
+        refs = {*authorities.of_models(pipeline.spec), *authorities.of_ingestion(pipeline.spec)}
+        ordered = sorted(refs, key=authorities.key_of)
+        return await read_authorities(self._context.api, pipeline.metadata.namespace, ordered)
 
     async def _accounts(self, pipeline: RagPipeline) -> None:
         api, meta = self._context.api, pipeline.metadata
@@ -178,7 +186,7 @@ class PipelineReconciler:
             if pods.is_wanted(account) or await owned_child(api, SERVICE_ACCOUNT, meta.namespace, name, meta.uid):
                 await apply_child(api, account, FIELD_MANAGER_PIPELINE)
 
-    async def _query(self, pipeline: RagPipeline, bound: Bound, versions: dict[str, str]) -> Object | None:
+    async def _query(self, pipeline: RagPipeline, bound: Bound, models: Models) -> Object | None:
         api, meta = self._context.api, pipeline.metadata
         catalog = bound.binding.catalog if bound.binding else catalog_of(pipeline)
         live = await api.get(DEPLOYMENT, meta.namespace, names.query(meta.name))
@@ -193,9 +201,11 @@ class PipelineReconciler:
         await self._optional(pipeline, PDB, query.query_pdb(pipeline))
         inputs = query.QueryInputs(
             config_map=document["metadata"]["name"],
-            secret_versions=versions,
+            secret_versions=models.versions,
             replicas=resolve.replicas(pipeline.spec.scaling).fixed,
             key_refs=config.key_refs(serve),
+            ca_refs=authorities.of_profiles(serve.profiles.values()),
+            ca_versions=_trusted(pipeline, live, models),
         )
         deployment = await apply_child(
             api, query.query_deployment(pipeline, self._context.settings.release, inputs), FIELD_MANAGER_PIPELINE
@@ -270,6 +280,15 @@ class PipelineReconciler:
 
 def _generation(live: Object) -> int:
     return int(live["metadata"].get("generation", 0))
+
+
+def _trusted(pipeline: RagPipeline, live: Object | None, models: Models) -> dict[str, str]:
+    """Versions of the certificates that query pods trust. While some are away, those that the pods began with: their
+    absence rolls nothing."""
+    annotations = live["spec"]["template"]["metadata"].get("annotations", {}) if live else {}
+    known = authorities.rolled(annotations) | models.ca_versions
+    wanted = {authorities.key_of(ref) for ref in authorities.of_models(pipeline.spec)}
+    return {key: version for key, version in known.items() if key in wanted}
 
 
 def _rolled_out(deployment: Object) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rag_operator.build.common import Release
+from rag_operator.build.common import Proxy, Release
 
 PREFIX = "RAG_OPERATOR_"
 WORKERS = 64
@@ -51,6 +52,7 @@ def from_environment(env: Mapping[str, str], version: str) -> Settings:
         redis_image=text("REDIS_IMAGE", "redis:8"),
         pull_policy=text("IMAGE_PULL_POLICY", "IfNotPresent"),
         pull_secrets=words("IMAGE_PULL_SECRETS"),
+        proxy=Proxy(_proxy(env, "HTTPS_PROXY"), _proxy(env, "HTTP_PROXY"), words("NO_PROXY")),
     )
     return Settings(
         namespace=text("NAMESPACE", "default"),
@@ -65,3 +67,13 @@ def from_environment(env: Mapping[str, str], version: str) -> Settings:
         log_level=text("LOG_LEVEL", "info"),
         kubeconfig=env.get("KUBECONFIG") or None,
     )
+
+
+def _proxy(env: Mapping[str, str], name: str) -> str:
+    """A proxy that pods are told of; named apart from HTTPS_PROXY, which would lead the operator's own calls there."""
+    address = env.get(PREFIX + name, "")
+    if address and not re.fullmatch(r"http://[^\s/@]+/?", address):
+        raise ValueError(
+            f"{PREFIX}{name}: write http://host:port, without a user and a password, which pods would show"
+        )
+    return address

@@ -34,6 +34,16 @@ def _children(here: World) -> list[dict[str, Any]]:
     return [live for kind, name in CHILDREN if (live := here.get(kind, name))]
 
 
+def _annotations(here: World, kind: str, name: str) -> dict[str, str]:
+    found: dict[str, str] = (here.get(kind, name) or {})["metadata"]["annotations"]
+    return found
+
+
+def _template(here: World) -> dict[str, Any]:
+    found: dict[str, Any] = (here.get("deployment", "support-query") or {})["spec"]["template"]
+    return found
+
+
 @pytest.mark.parametrize("order", ["pipeline first", "tenant first"])
 def test_every_child_is_made_owned_and_labelled_in_either_order(here: World, database: str, order: str) -> None:
     here.operator()
@@ -104,26 +114,15 @@ def test_what_is_said_about_pods_arrives_stays_and_rests(here: World, database: 
     patch = json.dumps({"spec": {"template": edited}})
     here.kubectl("patch", "deployment", "support-query", "--type=merge", "-p", patch)
     here.kubectl("annotate", "serviceaccount", "support-query", "--overwrite", f"{ROLE}=x", "someone.example/note=kept")
-    template = eventually(
-        lambda: (
-            (t := (here.get("deployment", "support-query") or {})["spec"]["template"])
-            and t["spec"]["nodeSelector"]["disk"] == "ssd"
-            and t
-        ),
-        "the drift is mended",
-    )
-    assert template["metadata"]["labels"] | {"team": "search", "theirs": "kept"} == template["metadata"]["labels"]
-    account = eventually(
-        lambda: (
-            (a := (here.get("serviceaccount", "support-query") or {})["metadata"]["annotations"])
-            and a[ROLE] == WORKLOAD["serviceAccountAnnotations"][ROLE]
-            and a
-        ),
-        "the account's role",
-    )
-    assert account["someone.example/note"] == "kept"
+    here.apply(placed | {"spec": placed["spec"] | {"scaling": {"replicas": 3}}})
+    eventually(lambda: _template(here)["spec"]["nodeSelector"]["disk"] == "ssd", "the drift is mended")
+    labels = _template(here)["metadata"]["labels"]
+    assert (labels["team"], labels["theirs"]) == ("search", "kept")
+    role = WORKLOAD["serviceAccountAnnotations"][ROLE]
+    eventually(lambda: _annotations(here, "serviceaccount", "support-query")[ROLE] == role, "the account's role")
+    assert _annotations(here, "serviceaccount", "support-query")["someone.example/note"] == "kept"
     assert (here.get("serviceaccount", "support-ingestion") or {})["automountServiceAccountToken"] is False
-    time.sleep(1)
+    time.sleep(2)
     mark = here.api.audit.mark()
     time.sleep(6)
     assert not [e for e in here.api.audit.writes(mark, user=here.user) if e.resource != "leases"]
@@ -133,20 +132,15 @@ def test_an_account_that_is_no_longer_asked_for_loses_its_role_and_stays(here: W
     here.operator()
     said = {"pod": {"serviceAccountAnnotations": WORKLOAD["serviceAccountAnnotations"]}}
     here.apply(pipeline(query=said), here.database_secret(database))
-    eventually(lambda: here.get("serviceaccount", "support-query"), "the account")
+    eventually(lambda: here.get("deployment", "support-query"), "the query pods")
+    assert _template(here)["spec"]["serviceAccountName"] == "support-query"
     assert not here.get("serviceaccount", "support-ingestion")
     here.kubectl("create", "serviceaccount", "support-ingestion")
     here.apply(pipeline())
-    account = eventually(
-        lambda: (
-            (a := here.get("serviceaccount", "support-query") or {}) and ROLE not in a["metadata"]["annotations"] and a
-        ),
-        "the account without its role",
-    )
-    assert account["metadata"]["ownerReferences"][0]["kind"] == "RagPipeline"
-    deployment = here.get("deployment", "support-query") or {}
-    assert "serviceAccountName" not in deployment["spec"]["template"]["spec"]
+    eventually(lambda: "serviceAccountName" not in _template(here)["spec"], "pods without an account")
+    assert ROLE not in _annotations(here, "serviceaccount", "support-query")
     assert "ownerReferences" not in (here.get("serviceaccount", "support-ingestion") or {})["metadata"]
+    assert here.condition("ragpipeline", "support", "Degraded")["status"] == "False"
 
 
 def test_an_autoscaler_owns_the_replicas_and_giving_it_up_sets_them_again(here: World, database: str) -> None:

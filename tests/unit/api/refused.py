@@ -293,6 +293,12 @@ REFUSED = [
         "spec.embedding.endpoint.secretRef.key",
         "write a key of the Secret or ConfigMap",
     ),
+    pipeline(
+        "a key that no ConfigMap has",
+        {"ingestion": {"sources": {"caRef": {"name": "a", "key": "a/b"}}}},
+        "spec.ingestion.sources.caRef.key",
+        "write a key of the Secret or ConfigMap",
+    ),
     # schema
     Example("no database at all", "RagPipeline", {}, "spec.database", "required", cluster_says="Required value"),
     tenant(

@@ -13,6 +13,7 @@ from rag_operator.api.tenant import RagTenant
 from rag_operator.build import cache, config, ingest, pods, postgres, query
 from rag_operator.build.common import DatabaseAddress, Manifest, Release
 from rag_runtime.contract.names import CatalogNames, TenantNames
+from tests.unit.api.examples import LOCAL
 from tests.unit.api.pods import PLACED
 
 PASSWORD = "s3cret-admin"
@@ -40,6 +41,13 @@ HOSTED: dict[str, Any] = {
     },
     "scaling": {"minReplicas": 2, "maxReplicas": 5},
     "ingestion": {"resources": {"limits": {"memory": "128Mi"}}, "activeDeadline": "1h30m"},
+}
+CORP = {"name": "corp-ca"}
+PRIVATE: dict[str, Any] = {
+    "database": {"managed": {}},
+    "embedding": {"endpoint": LOCAL | {"caRef": CORP}, "model": "m", "dimensions": 8},
+    "llm": {"models": [{"model": "m", "endpoint": LOCAL | {"caRef": CORP | {"key": "chat.pem"}}}]},
+    "ingestion": {"sources": {"caRef": {"name": "sites.ca", "key": "bundle"}}},
 }
 SOURCES = [
     {"name": "handbook", "configMapRef": {"name": "acme.handbook"}, "include": ["**/*.md"], "metadata": {"a": "b"}},
@@ -87,6 +95,7 @@ PIPELINES = {
     ),
     "a long name": pipeline(name="p" * 40),
     "placed": pipeline(PLACED, name="placed"),
+    "of private authorities": pipeline(PRIVATE),
 }
 TENANTS = {
     "of all sources": tenant(annotations=ANNOTATIONS),
