@@ -14,12 +14,13 @@ from rag_operator.api.names import FIELD_MANAGER_PIPELINE, FINALIZER
 from rag_operator.api.parse import parse_pipeline
 from rag_operator.api.pipeline import RagPipeline
 from rag_operator.api.pipeline_status import RagPipelineStatus
-from rag_operator.build import cache, config, network, query
+from rag_operator.build import authorities, cache, config, network, pods, query
 from rag_operator.decide import pipeline as decide
 from rag_operator.decide.authorship import last_change
 from rag_operator.decide.checks import GOOD, Check
 from rag_operator.engine import announce, audit
 from rag_operator.engine.audit import Action, Entry
+from rag_operator.engine.authorities import Authorities, read_authorities
 from rag_operator.engine.bind import Bound, bind, catalog_of
 from rag_operator.engine.context import BACK_OFF, Binding, Context
 from rag_operator.engine.deletion import PipelineDeletion
@@ -30,9 +31,9 @@ from rag_operator.engine.pods import pods_trouble
 from rag_operator.engine.queue import Key
 from rag_operator.engine.refusals import REFUSALS, refusal
 from rag_operator.engine.secrets import Found, found, read_secret
-from rag_operator.kube.apply import apply_child, delete_child, ensure_secret
+from rag_operator.kube.apply import apply_child, delete_child, ensure_secret, owned_child
 from rag_operator.kube.client import Object
-from rag_operator.kube.kinds import CONFIG_MAP, DEPLOYMENT, HPA, NETWORK_POLICY, PDB, PIPELINE, Kind
+from rag_operator.kube.kinds import CONFIG_MAP, DEPLOYMENT, HPA, NETWORK_POLICY, PDB, PIPELINE, SERVICE_ACCOUNT, Kind
 from rag_operator.stores.errors import StoreProblem, StoreTrouble
 from rag_operator.stores.leases import read_leases
 from rag_operator.stores.redis import ping, port_of
@@ -54,10 +55,11 @@ class Cached:
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The Secrets that endpoints need, by name with their versions, or what is missing."""
+    """What endpoints need, the Secrets and certificates with their versions, or what is missing."""
 
     check: Check
     versions: dict[str, str]
+    ca_versions: dict[str, str]
 
 
 class PipelineReconciler:
@@ -119,8 +121,9 @@ class PipelineReconciler:
         catalog = bound.binding.catalog if bound.binding else catalog_of(pipeline)
         status: dict[str, Any] = {}
         if catalog is not None:
-            versions = models.versions | cached.versions
-            deployment = await self._query(pipeline, bound, versions)
+            await self._accounts(pipeline)
+            models = replace(models, versions=models.versions | cached.versions)
+            deployment = await self._query(pipeline, bound, models)
             if deployment is not None:
                 facts = replace(facts, query=await self._query_facts(pipeline, deployment, bound))
                 facts = replace(facts, extras=(await bring_monitors(self._context, pipeline),))
@@ -216,16 +219,29 @@ class PipelineReconciler:
 
     async def _models(self, pipeline: RagPipeline) -> Models:
         versions: dict[str, str] = {}
+        trusted = await self._authorities(pipeline)
         for reference in config.key_refs_of(pipeline.spec):
             secret = await read_secret(
                 self._context.api, pipeline.metadata.namespace, reference.name, "endpoint.secretRef", (reference.key,)
             )
             if isinstance(secret, Check):
-                return Models(secret, versions)
+                return Models(secret, versions, trusted.versions)
             versions[secret.name] = secret.version
-        return Models(GOOD, versions)
+        return Models(trusted.check, versions, trusted.versions)
 
-    async def _query(self, pipeline: RagPipeline, bound: Bound, versions: dict[str, str]) -> Object | None:
+    async def _authorities(self, pipeline: RagPipeline) -> Authorities:
+        refs = {*authorities.of_models(pipeline.spec), *authorities.of_ingestion(pipeline.spec)}
+        ordered = sorted(refs, key=authorities.key_of)
+        return await read_authorities(self._context.api, pipeline.metadata.namespace, ordered)
+
+    async def _accounts(self, pipeline: RagPipeline) -> None:
+        api, meta = self._context.api, pipeline.metadata
+        for account in pods.service_accounts(pipeline):
+            name = account["metadata"]["name"]
+            if pods.is_wanted(account) or await owned_child(api, SERVICE_ACCOUNT, meta.namespace, name, meta.uid):
+                await apply_child(api, account, FIELD_MANAGER_PIPELINE)
+
+    async def _query(self, pipeline: RagPipeline, bound: Bound, models: Models) -> Object | None:
         api, meta = self._context.api, pipeline.metadata
         catalog = bound.binding.catalog if bound.binding else catalog_of(pipeline)
         live = await api.get(DEPLOYMENT, meta.namespace, names.query(meta.name))
@@ -240,9 +256,11 @@ class PipelineReconciler:
         await self._optional(pipeline, PDB, names.query(meta.name), query.query_pdb(pipeline))
         inputs = query.QueryInputs(
             config_map=document["metadata"]["name"],
-            secret_versions=versions,
+            secret_versions=models.versions,
             replicas=resolve.replicas(pipeline.spec.scaling).fixed,
             key_refs=config.key_refs(serve),
+            ca_refs=authorities.of_profiles(serve.profiles.values()),
+            ca_versions=_trusted(pipeline, live, models),
         )
         deployment = await apply_child(
             api, query.query_deployment(pipeline, self._context.settings.release, inputs), FIELD_MANAGER_PIPELINE
@@ -325,6 +343,15 @@ class PipelineReconciler:
 
 def _generation(live: Object) -> int:
     return int(live["metadata"].get("generation", 0))
+
+
+def _trusted(pipeline: RagPipeline, live: Object | None, models: Models) -> dict[str, str]:
+    """Versions of the certificates that query pods trust. While some are away, those that the pods began with: their
+    absence rolls nothing."""
+    annotations = live["spec"]["template"]["metadata"].get("annotations", {}) if live else {}
+    known = authorities.rolled(annotations) | models.ca_versions
+    wanted = {authorities.key_of(ref) for ref in authorities.of_models(pipeline.spec)}
+    return {key: version for key, version in known.items() if key in wanted}
 
 
 def _rolled_out(deployment: Object) -> bool:

@@ -12,7 +12,7 @@ from rag_operator.api.errors import InvalidSpec
 from rag_operator.api.names import FIELD_MANAGER_TENANT, FINALIZER
 from rag_operator.api.parse import parse_pipeline, parse_tenant
 from rag_operator.api.tenant import RagTenant, RagTenantStatus
-from rag_operator.build import config, ingest
+from rag_operator.build import authorities, config, ingest
 from rag_operator.decide import tenant as decide
 from rag_operator.decide.checks import Check
 from rag_operator.engine import announce, tenant_audit, tenant_status
@@ -190,7 +190,11 @@ class TenantReconciler:
         tenant_names = TenantNames(laid.binding.catalog, laid.row.id, tenant.metadata.name)
         document = config.ingest_config(pipeline, tenant, tenant_names, _live_profiles(laid.binding, laid.row))
         manifest = ingest.ingest_config_map(tenant, document)
-        inputs = ingest.IngestInputs(manifest["metadata"]["name"], config.key_refs(document))
+        inputs = ingest.IngestInputs(
+            manifest["metadata"]["name"],
+            config.key_refs(document),
+            authorities.of_profiles(document.profiles.values()),
+        )
         configuration = await apply_child(self._context.api, manifest, FIELD_MANAGER_TENANT)
         job = ingest.ingest_cron_job(pipeline, tenant, self._context.settings.release, inputs)
         cron_job = await apply_child(self._context.api, job, FIELD_MANAGER_TENANT)

@@ -67,8 +67,8 @@ REFUSED = [
         pipeline(
             f"a selector with {about}",
             {"access": {"networkPolicy": {"allowFrom": [{selector: {"matchExpressions": [expression]}}]}}},
-            f"spec.access.networkPolicy.allowFrom[0].{selector}.matchExpressions[0].values",
-            "give values with In and NotIn",
+            f"spec.access.networkPolicy.allowFrom[0].{selector}.matchExpressions[0]",
+            "In and NotIn need values",
         )
         for about, selector, expression in (
             ("In and no values", "podSelector", {"key": "a", "operator": "In"}),
@@ -331,6 +331,12 @@ REFUSED = [
         "a key that no Secret has",
         {"embedding": {"endpoint": {"secretRef": {"name": "a", "key": "a/b"}}, "model": "m", "dimensions": 8}},
         "spec.embedding.endpoint.secretRef.key",
+        "write a key of the Secret or ConfigMap",
+    ),
+    pipeline(
+        "a key that no ConfigMap has",
+        {"ingestion": {"sources": {"caRef": {"name": "a", "key": "a/b"}}}},
+        "spec.ingestion.sources.caRef.key",
         "write a key of the Secret or ConfigMap",
     ),
     # schema
