@@ -1,0 +1,83 @@
+"""A2 to A6: whatever the specs were, what stands is what they are; a refused or broken one leaves nothing behind.
+
+The oracle is a fresh installation of the same specs, beside the one that has a past, and at the end the first state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+
+from tests.faults.breakages import BREAKAGES
+from tests.faults.conftest import Stages
+from tests.faults.script import ALL
+from tests.faults.specs import DATABASE, TENANT, Spec, pipelines, tenants
+from tests.faults.transitions import Installation, Specs
+
+pytestmark = pytest.mark.integration
+EXAMPLES = 25 if ALL else 1
+STEPS = 4 if ALL else 1
+SAMPLE = ("the pods' limits are below their requests", "a model's Secret is named that is not there")
+
+
+class Transitions(RuleBasedStateMachine):
+    """S0 → S1 → … → S0. The installation is made at the first step; what changes nothing is no step."""
+
+    installed: Installation
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = Specs()
+
+    @rule(of=pipelines().filter(lambda spec: spec != DATABASE), who=tenants(), paused=st.booleans())
+    def both_change(self, of: Spec, who: Spec, paused: bool) -> None:
+        if paused:
+            self.installed.pause(Specs(of, who))
+        self._become(Specs(of, who))
+
+    @rule(who=tenants().filter(lambda spec: spec != TENANT))
+    def the_tenant_changes(self, who: Spec) -> None:
+        self._become(Specs(self.now.pipeline, who))
+
+    def _become(self, specs: Specs) -> None:
+        self.now = specs
+        self.installed.become(specs)
+
+    def teardown(self) -> None:
+        self.installed.return_and_close()
+
+
+@pytest.fixture
+def installed(stages: Stages, redis_url: str) -> Iterator[Installation]:
+    made = Installation(stages, redis_url)
+    yield made
+    made.close()
+
+
+def test_all_specs_drawn_from_the_schemas(stages: Stages, redis_url: str) -> None:
+    class Here(Transitions):
+        def __init__(self) -> None:
+            super().__init__()
+            self.installed = Installation(stages, redis_url)
+
+    chosen = settings(
+        max_examples=EXAMPLES,
+        stateful_step_count=STEPS,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(Here, settings=chosen)
+
+
+def test_every_breakage_is_told_and_mended(installed: Installation) -> None:
+    """One installation for all, one after the other: none may leave anything that hinders the next."""
+    for breakage in BREAKAGES:
+        if ALL or breakage.name in SAMPLE:
+            installed.mended_after(breakage.act, breakage.reason, Specs())
