@@ -63,19 +63,19 @@ def schema_of(plural: str) -> Schema:
 
 @st.composite
 def pipelines(draw: st.DrawFn) -> Spec:
-    """Specs of RagPipelines on the database of the Secret `db`; the simplest says nothing more."""
-    return _valid("RagPipeline", DATABASE | _sections(draw, schema_of("ragpipelines")))
+    """Specs of RagPipelines on the database of the Secret `db`; two sections say more."""
+    return _valid("RagPipeline", DATABASE | _sections(draw, schema_of("ragpipelines"), 2))
 
 
 @st.composite
 def tenants(draw: st.DrawFn) -> Spec:
     """Specs of RagTenants of the pipeline `support`."""
-    return _valid("RagTenant", TENANT | _sections(draw, schema_of("ragtenants")))
+    return _valid("RagTenant", TENANT | _sections(draw, schema_of("ragtenants"), 1))
 
 
-def _sections(draw: st.DrawFn, schema: Schema) -> Spec:
+def _sections(draw: st.DrawFn, schema: Schema, least: int) -> Spec:
     names = sorted(set(schema["properties"]) - set(LEFT_OUT))
-    chosen = draw(st.lists(st.sampled_from(names), unique=True, max_size=5))
+    chosen = draw(st.lists(st.sampled_from(names), unique=True, min_size=least, max_size=5))
     return {name: _value(draw, schema["properties"][name], name) for name in chosen}
 
 
