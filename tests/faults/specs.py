@@ -51,6 +51,7 @@ RESOURCES = ("cpu", "memory", "ephemeral-storage")
 LEFT_OUT = ("database", "pipelineRef", "paused", "ingestion.maxConcurrentJobs")
 """Fixed, or played by rules of their own; with fewer slots than steps, who waits depends on the past."""
 MOST_ITEMS = 3
+LONGEST = 24
 ONE_OF = re.compile(r"^\[has\(self\.")
 
 
@@ -147,7 +148,8 @@ def _text(draw: st.DrawFn, schema: Schema, path: str) -> str:
     most = int(schema.get("maxLength", 1024))
     if "pattern" in schema:
         written = st.from_regex(re.compile(schema["pattern"], re.ASCII), fullmatch=True)
-        return str(draw(written.filter(lambda text: len(text) <= min(most, 24))))
+        text = str(draw(written))
+        return text if len(text) <= min(most, LONGEST) else str(schema.get("default", "1"))
     return str(draw(st.text(st.characters(codec="utf-8"), min_size=schema.get("minLength", 0), max_size=min(most, 16))))
 
 
