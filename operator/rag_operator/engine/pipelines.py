@@ -33,7 +33,17 @@ from rag_operator.engine.refusals import REFUSALS, refusal
 from rag_operator.engine.secrets import Found, found, read_secret
 from rag_operator.kube.apply import apply_child, delete_child, ensure_secret, owned_child
 from rag_operator.kube.client import Object
-from rag_operator.kube.kinds import CONFIG_MAP, DEPLOYMENT, HPA, NETWORK_POLICY, PDB, PIPELINE, SERVICE_ACCOUNT, Kind
+from rag_operator.kube.kinds import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    HPA,
+    NETWORK_POLICY,
+    PDB,
+    PIPELINE,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    Kind,
+)
 from rag_operator.stores.errors import StoreProblem, StoreTrouble
 from rag_operator.stores.leases import read_leases
 from rag_operator.stores.redis import ping, port_of
@@ -184,10 +194,18 @@ class PipelineReconciler:
             assert pipeline.spec.cache.secret_ref is not None
             name = pipeline.spec.cache.secret_ref.name
             secret = await read_secret(api, meta.namespace, name, "spec.cache.secretRef", ("url",))
+            if isinstance(secret, Found):
+                await self._drop_managed_cache(pipeline)
         if isinstance(secret, Check):
             return Cached(secret, {})
         check = await self._cache_check(pipeline, secret)
         return Cached(check, {secret.name: secret.version}, port_of(secret.data["url"].decode()))
+
+    async def _drop_managed_cache(self, pipeline: RagPipeline) -> None:
+        """One of the user's own took its place. Its Secret stays: pods of the former spec may still read it."""
+        meta = pipeline.metadata
+        for kind in (DEPLOYMENT, SERVICE):
+            await delete_child(self._context.api, kind, meta.namespace, names.cache(meta.name), meta.uid)
 
     async def _cache_check(self, pipeline: RagPipeline, secret: Found) -> Check:
         name, namespace = names.cache(pipeline.metadata.name), pipeline.metadata.namespace
