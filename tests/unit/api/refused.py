@@ -88,7 +88,7 @@ REFUSED = [
         "a label's key with a space",
         {"access": {"networkPolicy": {"allowFrom": [{"podSelector": {"matchLabels": {"a b": "c"}}}]}}},
         "spec.access.networkPolicy.allowFrom[0].podSelector.matchLabels",
-        "write a label's key",
+        "write a key such as",
     ),
     # embedding, chunks and index
     pipeline(

@@ -165,8 +165,8 @@ async def test_a_new_term_begins_with_nothing_and_lets_what_is_worked_on_end(que
     queue.clear()
     clock.now += 100
     queue.done(A)
-    assert queue.depth() == 0
+    assert not queue.waiting()
     assert queue.retry(B) == 0.5
     queue.add(A)
     assert await asyncio.wait_for(queue.get(), 1) == A
-    assert queue.depth() == 0
+    assert not queue.waiting()
