@@ -140,6 +140,26 @@ def _key_for_openai(at: str) -> Rule:
     )
 
 
+def _only_with(member: str, kind: str) -> Rule:
+    return Rule(
+        "spec.scaling.metrics[]",
+        member,
+        f"!has(self.{member}) || self.type == '{kind}'",
+        f"{member} goes with type {kind}: leave it out, or set the type",
+        lambda metric: getattr(metric, attribute(type(metric), member)) is None or metric.type == kind,
+    )
+
+
+def _exactly_with(member: str, kind: str, example: str) -> Rule:
+    return Rule(
+        "spec.scaling.metrics[]",
+        member,
+        f"has(self.{member}) == (self.type == '{kind}')",
+        f"type {kind} needs {member}, {example}, and no other type takes it",
+        lambda metric: (getattr(metric, attribute(type(metric), member)) is not None) == (metric.type == kind),
+    )
+
+
 EMBEDDING_RULES = (
     _at_most_one("spec.embedding", "builtIn", "endpoint"),
     Rule(
@@ -277,6 +297,9 @@ PIPELINE_RULES = (
         "metrics need minReplicas and maxReplicas: add them, or leave metrics out",
         lambda s: s.metrics is None or (s.min_replicas is not None and s.max_replicas is not None),
     ),
+    _only_with("averageUtilizationPercent", "CPU"),
+    _exactly_with("averageValue", "InFlight", "for instance 8 requests at the same time"),
+    _exactly_with("threshold", "LatencyP95", "for instance 2s"),
 )
 
 TENANT_RULES = (

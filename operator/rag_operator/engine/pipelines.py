@@ -18,7 +18,8 @@ from rag_operator.build import authorities, cache, config, network, pods, query
 from rag_operator.decide import pipeline as decide
 from rag_operator.decide.authorship import last_change
 from rag_operator.decide.checks import GOOD, Check
-from rag_operator.engine import announce, audit
+from rag_operator.decide.scaling import Plan
+from rag_operator.engine import announce, audit, autoscaling
 from rag_operator.engine.audit import Action, Entry
 from rag_operator.engine.authorities import Authorities, read_authorities
 from rag_operator.engine.bind import Bound, bind, catalog_of
@@ -36,7 +37,6 @@ from rag_operator.kube.client import Object
 from rag_operator.kube.kinds import (
     CONFIG_MAP,
     DEPLOYMENT,
-    HPA,
     NETWORK_POLICY,
     PDB,
     PIPELINE,
@@ -133,17 +133,18 @@ class PipelineReconciler:
         if catalog is not None:
             await self._accounts(pipeline)
             models = replace(models, versions=models.versions | cached.versions)
-            deployment = await self._query(pipeline, bound, models)
+            chosen = await autoscaling.planned(self._context, pipeline)
+            deployment = await self._query(pipeline, bound, models, chosen)
             if deployment is not None:
                 facts = replace(facts, query=await self._query_facts(pipeline, deployment, bound))
-                facts = replace(facts, extras=(await bring_monitors(self._context, pipeline),))
+                facts = replace(facts, extras=await self._extras(pipeline, chosen))
                 status = _query_status(pipeline, deployment)
             status["catalogID"] = str(catalog.catalog)
             if bound.binding is not None and pipeline.status.catalog_id != status["catalogID"]:
                 await self._catalog_taken(live, pipeline, status["catalogID"])
         new = await self._status(live, facts, status)
         if is_true(new.conditions, ConditionType.READY):
-            return READY_PERIOD
+            return STARTING_PERIOD if any(extra.ok is None for extra in facts.extras) else READY_PERIOD
         return BACK_OFF if is_true(new.conditions, ConditionType.DEGRADED) else STARTING_PERIOD
 
     async def _catalog_taken(self, live: Object, pipeline: RagPipeline, catalog: str) -> None:
@@ -259,7 +260,7 @@ class PipelineReconciler:
             if pods.is_wanted(account) or await owned_child(api, SERVICE_ACCOUNT, meta.namespace, name, meta.uid):
                 await apply_child(api, account, FIELD_MANAGER_PIPELINE)
 
-    async def _query(self, pipeline: RagPipeline, bound: Bound, models: Models) -> Object | None:
+    async def _query(self, pipeline: RagPipeline, bound: Bound, models: Models, chosen: Plan) -> Object | None:
         api, meta = self._context.api, pipeline.metadata
         catalog = bound.binding.catalog if bound.binding else catalog_of(pipeline)
         live = await api.get(DEPLOYMENT, meta.namespace, names.query(meta.name))
@@ -270,12 +271,11 @@ class PipelineReconciler:
         document = query.runtime_config_map(pipeline, serve)
         await apply_child(api, document, FIELD_MANAGER_PIPELINE)
         await apply_child(api, query.query_service(pipeline), FIELD_MANAGER_PIPELINE)
-        await self._optional(pipeline, HPA, names.query(meta.name), query.query_hpa(pipeline))
         await self._optional(pipeline, PDB, names.query(meta.name), query.query_pdb(pipeline))
         inputs = query.QueryInputs(
             config_map=document["metadata"]["name"],
             secret_versions=models.versions,
-            replicas=resolve.replicas(pipeline.spec.scaling).fixed,
+            replicas=await autoscaling.replicas_for(self._context, pipeline, chosen, live),
             key_refs=config.key_refs(serve),
             ca_refs=authorities.of_profiles(serve.profiles.values()),
             ca_versions=_trusted(pipeline, live, models),
@@ -286,6 +286,10 @@ class PipelineReconciler:
         if _rolled_out(deployment):
             await self._drop_old_configs(pipeline, document["metadata"]["name"])
         return deployment
+
+    async def _extras(self, pipeline: RagPipeline, chosen: Plan) -> tuple[Check, ...]:
+        scaled = await autoscaling.bring_autoscaler(self._context, pipeline, chosen)
+        return scaled, await bring_monitors(self._context, pipeline)
 
     def _profiles(self, pipeline: RagPipeline) -> tuple[EmbeddingProfile, ...]:
         """While the database is away: what it said last, so that its outage rolls no pods."""
