@@ -20,6 +20,7 @@ import socket
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,7 @@ class OpenAIServer:
     """A running server: its address, its behaviour, and what it was asked."""
 
     port: int = 0
+    scheme: str = "http"
     behaviour: Behaviour = field(default_factory=Behaviour)
     requests: Counter[str] = field(default_factory=Counter)
     """By path below /v1, such as "embeddings"; failed ones count."""
@@ -84,7 +86,11 @@ class OpenAIServer:
     @property
     def base_url(self) -> str:
         """What a client takes as base URL."""
-        return f"http://127.0.0.1:{self.port}/v1"
+        return self.url_as("127.0.0.1")
+
+    def url_as(self, host: str) -> str:
+        """The base URL under another name."""
+        return f"{self.scheme}://{host}:{self.port}/v1"
 
     def fail(self, status: int, times: int = 1, retry_after: float | None = None, code: str = "") -> None:
         """Answer the next `times` requests with this status."""
@@ -180,9 +186,14 @@ class OpenAIServer:
 
 
 @contextlib.asynccontextmanager
-async def openai_server(behaviour: Behaviour | None = None) -> AsyncGenerator[OpenAIServer, None]:
-    """Run a server within this event loop; leaving the block takes it down, and its port then refuses connections."""
-    server = OpenAIServer(behaviour=behaviour or Behaviour())
+async def openai_server(
+    behaviour: Behaviour | None = None, tls: tuple[Path, Path] | None = None
+) -> AsyncGenerator[OpenAIServer, None]:
+    """Run a server within this event loop; leaving the block takes it down, and its port then refuses connections.
+
+    `tls`: files of its certificate and private key.
+    """
+    server = OpenAIServer(behaviour=behaviour or Behaviour(), scheme="https" if tls else "http")
     routes = [
         Route("/v1/embeddings", server.embeddings, methods=["POST"]),
         Route("/v1/chat/completions", server.completions, methods=["POST"]),
@@ -193,6 +204,8 @@ async def openai_server(behaviour: Behaviour | None = None) -> AsyncGenerator[Op
         Starlette(routes=routes), log_config=None, log_level="critical", lifespan="off", ws="none", loop="asyncio"
     )
     config.timeout_graceful_shutdown = 1
+    if tls:
+        config.ssl_certfile, config.ssl_keyfile = map(str, tls)
     process = _Server(config)
     task = asyncio.create_task(process.serve(sockets=[listener]))
     try:

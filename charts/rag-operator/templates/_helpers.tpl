@@ -53,11 +53,21 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   resources: [configmaps]
   verbs: [get, list, create, patch, delete]
 - apiGroups: [""]
-  resources: [services, persistentvolumeclaims]
+  resources: [services]
+  verbs: [get, create, patch, delete]
+- apiGroups: [""]
+  resources: [serviceaccounts, persistentvolumeclaims]
   verbs: [get, create, patch]
 - apiGroups: [apps]
-  resources: [deployments, statefulsets]
+  resources: [deployments]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [apps]
+  resources: [statefulsets]
   verbs: [get, list, watch, create, patch]
+# Why pods don't start; asked while some are missing.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list]
 - apiGroups: [batch]
   resources: [cronjobs]
   verbs: [get, create, patch, delete]
@@ -106,6 +116,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   value: {{ include "rag-operator.image" (list . .Values.images.redis) }}
 - name: RAG_OPERATOR_IMAGE_PULL_POLICY
   value: {{ .Values.images.pullPolicy }}
+- name: RAG_OPERATOR_IMAGE_PULL_SECRETS
+  value: {{ $names := list }}{{ range .Values.images.pullSecrets }}{{ $names = append $names .name }}{{ end }}{{ join "," $names | quote }}
+- name: RAG_OPERATOR_HTTPS_PROXY
+  value: {{ .Values.proxy.https | quote }}
+- name: RAG_OPERATOR_HTTP_PROXY
+  value: {{ .Values.proxy.http | quote }}
+- name: RAG_OPERATOR_NO_PROXY
+  value: {{ join "," .Values.proxy.noProxy | quote }}
 - name: RAG_OPERATOR_LOG_LEVEL
   value: {{ .Values.logLevel }}
 {{- end }}

@@ -1,11 +1,11 @@
 """What both resources share: the base classes, references, and the markers that the CRD generator reads."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from rag_operator.api.formats import DataKey, ObjectName, Quantity
@@ -27,6 +27,27 @@ class Model(BaseModel):
     def to_dict(self) -> dict[str, Any]:
         """As YAML would write it: camelCase, nothing that is absent."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """What must hold of a model wherever it stands: CEL over `self` for the API server, an equal predicate here."""
+
+    cel: str
+    message: str
+    holds: Callable[[Any], bool]
+
+
+class Checked(Model):
+    """A part of a spec with invariants of its own."""
+
+    invariants: ClassVar[tuple[Invariant, ...]] = ()
+
+    @model_validator(mode="after")
+    def _keeps_its_invariants(self) -> Self:
+        if broken := [one.message for one in self.invariants if not one.holds(self)]:
+            raise ValueError("; ".join(broken))
+        return self
 
 
 class StatusModel(Model):

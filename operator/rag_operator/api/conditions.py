@@ -62,6 +62,8 @@ class Reason(StrEnum):
     TENANTS_REMAIN = "TenantsRemain"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105  a reason, no secret
     SECRET_INVALID = "SecretInvalid"  # noqa: S105
+    CA_NOT_FOUND = "CANotFound"
+    CA_INVALID = "CAInvalid"
     SOURCE_NOT_FOUND = "SourceNotFound"
     RETAINED_DATA = "RetainedData"
     # the database
@@ -74,6 +76,7 @@ class Reason(StrEnum):
     # cache, query, ingestion
     CACHE_UNREACHABLE = "CacheUnreachable"
     NO_PODS_READY = "NoPodsReady"
+    PODS_FAILING = "PodsFailing"
     SCALING_UNAVAILABLE = "ScalingUnavailable"
     NOT_INGESTED = "NotIngested"
     INGESTION_FAILED = "IngestionFailed"

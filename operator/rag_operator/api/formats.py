@@ -23,6 +23,9 @@ class Format(str):
     max_length: ClassVar[int] = 253
     mend: ClassVar[str] = ""
     int_or_string: ClassVar[bool] = False
+    spoken: ClassVar[bool] = True
+    """Whether the API server says `mend` too. Forms that occur in many places leave it at the pattern, for the CRD's
+    size."""
 
     def __new__(cls, text: str) -> Self:
         """Check the text. Raises ValueError with the mend."""
@@ -38,10 +41,10 @@ class Format(str):
         return re.fullmatch(cls.pattern, text, re.ASCII) is not None
 
     @classmethod
-    def cel(cls) -> str:
-        """The same check as a CEL expression over `self`."""
-        value = "string(self)" if cls.int_or_string else "self"
-        return f"{value}.matches(r'{cls.pattern}')"
+    def cel(cls, value: str = "self") -> str:
+        """The same check as a CEL expression over `value`."""
+        text = f"string({value})" if cls.int_or_string else value
+        return f"{text}.matches(r'{cls.pattern}')"
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -160,8 +163,9 @@ class CronSchedule(Format):
         return cron.is_schedule(text)
 
     @classmethod
-    def cel(cls) -> str:
+    def cel(cls, value: str = "self") -> str:
         """The exact grammar, beside the coarse `pattern` that tools without CEL check."""
+        assert value == "self", "the ranges are written over self"
         return f"self.matches(r'{cron.PATTERN}') && {cron.RANGES_CEL}"
 
 
@@ -245,21 +249,47 @@ class MetadataKey(Format):
 
 
 class LabelKey(Format):
-    """The key of a label: a name, or a DNS subdomain, `/` and a name."""
+    """The key of a label, annotation or taint: a name, before which may stand a domain and /."""
 
     __slots__ = ()
+    spoken = False
     pattern = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
     max_length = 317
-    mend = "write a label's key such as app or kubernetes.io/metadata.name"
+    mend = "write a key such as team or example.com/team"
+
+
+class OwnKey(LabelKey):
+    """A key that is the user's to set on a pod: none that Kubernetes, Argo CD or the operator reads."""
+
+    __slots__ = ()
+    reserved: ClassVar[str] = (
+        r"^([a-z0-9.-]+\.)?(kubernetes\.io|k8s\.io|argoproj\.io|rag-operator\.dev)/.*$|^io\.kubernetes\..*$|"
+        r"^(pod-template-hash|controller-revision-hash|controller-uid|job-name)$"
+    )
+    mend = (
+        "write keys such as team or example.com/team; those of Kubernetes (kubernetes.io, k8s.io), of Argo CD "
+        "(argoproj.io) and of the operator (rag-operator.dev) are not yours to set: leave them out"
+    )
+
+    @classmethod
+    def accepts(cls, text: str) -> bool:
+        """Whether the text is a key, and nobody else's."""
+        return super().accepts(text) and re.fullmatch(cls.reserved, text, re.ASCII) is None
+
+    @classmethod
+    def cel(cls, value: str = "self") -> str:
+        """The form, and that the key is not reserved."""
+        return f"{super().cel(value)} && !{value}.matches(r'{cls.reserved}')"
 
 
 class LabelValue(Format):
-    """The value of a label, or nothing."""
+    """The value of a label; it may be empty."""
 
     __slots__ = ()
-    pattern = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
+    spoken = False
+    pattern = r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"
     max_length = 63
-    mend = "write a label's value: at most 63 letters, digits, -, _ and ., with a letter or digit at both ends"
+    mend = "write at most 63 letters, digits, -, _ and ., starting and ending with a letter or digit"
 
 
 class Cidr(Format):

@@ -35,6 +35,7 @@ USE_SOURCES = "sources"
 FINALIZER = f"{GROUP}/data"
 ANNOTATION_SYNC_REQUESTED = f"{GROUP}/sync-requested"
 ANNOTATION_SECRET_VERSIONS = f"{GROUP}/secret-versions"
+ANNOTATION_AUTHORITIES = f"{GROUP}/ca-versions"
 ANNOTATION_CONFIG = f"{GROUP}/config"
 
 COMPONENT_QUERY = "query"
@@ -80,6 +81,11 @@ def query(pipeline: str) -> str:
 def query_database_secret(pipeline: str) -> str:
     """Secret with the query pods' database login."""
     return child(pipeline, "query-db")
+
+
+def ingestion_account(pipeline: str) -> str:
+    """ServiceAccount of the ingestion pods of all its tenants: one subject for a cloud to trust."""
+    return child(pipeline, "ingestion")
 
 
 def cache(pipeline: str) -> str:

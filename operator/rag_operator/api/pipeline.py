@@ -13,10 +13,10 @@ from rag_operator.api.common import (
     Model,
     NameRef,
     Resources,
-    SecretKeyRef,
     unique,
     unique_by,
 )
+from rag_operator.api.endpoint import AuthorityRef, Endpoint
 from rag_operator.api.formats import (
     AllowedHost,
     CatalogId,
@@ -27,12 +27,12 @@ from rag_operator.api.formats import (
     Size,
     Temperature,
     TimeZone,
-    WebAddress,
     Weight,
 )
 from rag_operator.api.network import Access
 from rag_operator.api.observability import Observability
 from rag_operator.api.pipeline_status import RagPipelineStatus
+from rag_operator.api.pod import Pod, WorkloadPod
 from rag_operator.api.scaling import Scaling
 
 
@@ -43,6 +43,8 @@ class ManagedDatabase(Model):
     """Size of the volume."""
     storage_class_name: ObjectName | None = None
     """Storage class of the volume; absent means the cluster's default class."""
+    pod: Pod = Pod()
+    """What the pod carries, and on which node it runs. A change restarts it."""
 
 
 class Database(Model):
@@ -61,6 +63,8 @@ class ManagedCache(Model):
 
     memory: Size = Size("256Mi")
     """Memory for cached data; the oldest entries make room for new ones."""
+    pod: Pod = Pod()
+    """What the pod carries, and on which node it runs. A change restarts it."""
 
 
 class ExactCache(Model):
@@ -105,15 +109,6 @@ class BuiltInEmbedding(Model):
 
     model: BuiltInEmbedder = BuiltInEmbedder.ALL_MINILM_L6_V2
     """Which built-in embedder."""
-
-
-class Endpoint(Model):
-    """An OpenAI-compatible endpoint."""
-
-    base_url: WebAddress = Field(default=WebAddress("https://api.openai.com/v1"), alias="baseURL")
-    """Address up to and including the version, without /embeddings or /chat/completions."""
-    secret_ref: SecretKeyRef | None = None
-    """The API key; may be absent where the endpoint asks for none."""
 
 
 class Embedding(Model):
@@ -287,9 +282,11 @@ class Query(Model):
     image: Annotated[str, Field(max_length=512)] = ""
     """Image of the query and ingestion pods; empty means the one that the operator was released with."""
     image_pull_secrets: Annotated[tuple[NameRef, ...], ListMap("name"), Field(max_length=16), unique_by("name")] = ()
-    """Secrets for pulling the image."""
+    """Secrets for pulling the image, beside those that the chart names for every pod."""
     resources: Resources = Resources()
     """Compute resources of a query pod; what is absent here is filled in by the operator."""
+    pod: WorkloadPod = WorkloadPod()
+    """What query pods carry, and where they run."""
 
 
 class IngestionSources(Model):
@@ -298,6 +295,8 @@ class IngestionSources(Model):
     allowed_hosts: Annotated[tuple[AllowedHost, ...], ListSet(), Field(max_length=100), unique] = ()
     """Hosts that http sources may read: docs.example.com, *.example.com, or with :port. With any entry no other host
     may be read; without, every public one. Private, link-local and cluster addresses need an entry of the full name."""
+    ca_ref: AuthorityRef | None = None
+    """Certificates that http sources' are checked against, beside the public authorities."""
 
 
 class Ingestion(Model):
@@ -314,6 +313,8 @@ class Ingestion(Model):
     """Larger documents are not read, but counted as dead letters."""
     resources: Resources = Resources()
     """Compute resources of an ingestion pod; what is absent here is filled in by the operator."""
+    pod: WorkloadPod = WorkloadPod()
+    """What ingestion pods carry, and where they run."""
     active_deadline: Duration = Duration("6h")
     """A Job that runs longer is ended; the next one continues where it stood."""
     sources: IngestionSources = IngestionSources()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from rag_operator.api import embedders
 from rag_operator.api.common import SecretKeyRef
 from rag_operator.api.cron import spread
+from rag_operator.api.endpoint import AuthorityRef
 from rag_operator.api.formats import Duration
 from rag_operator.api.pipeline import LLM, Embedding, RagPipelineSpec
 from rag_operator.api.scaling import MetricType, Scaling, ScalingMetric
@@ -28,6 +29,7 @@ class EmbeddingProfile:
     max_input_tokens: int
     base_url: str
     secret: SecretKeyRef | None
+    ca: AuthorityRef | None
     query_prefix: str
     document_prefix: str
     batch_size: int
@@ -49,6 +51,7 @@ def embedding_profile(embedding: Embedding) -> EmbeddingProfile:
         max_input_tokens=max_input_tokens(embedding),
         base_url=endpoint.base_url if endpoint else "",
         secret=endpoint.secret_ref if endpoint else None,
+        ca=endpoint.ca_ref if endpoint else None,
         query_prefix=embedding.query_prefix,
         document_prefix=embedding.document_prefix,
         batch_size=embedding.batch_size,

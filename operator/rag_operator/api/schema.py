@@ -15,7 +15,7 @@ import annotated_types
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from rag_operator.api.common import DateTime, ListMap, ListSet, StatusModel
+from rag_operator.api.common import Checked, DateTime, ListMap, ListSet, StatusModel
 from rag_operator.api.formats import Format
 from rag_operator.api.rules import Rule, Transition, all_rules
 
@@ -60,6 +60,8 @@ def object_schema(model: type[BaseModel]) -> Schema:
     schema: Schema = {"description": _text(model.__doc__), "type": "object", "properties": properties}
     if required := [info.alias or name for name, info in model.model_fields.items() if info.is_required()]:
         schema["required"] = required
+    if issubclass(model, Checked):
+        schema["x-kubernetes-validations"] = [{"rule": one.cel, "message": one.message} for one in model.invariants]
     return schema
 
 
@@ -123,8 +125,8 @@ def _plain(kind: type, markers: tuple[Any, ...]) -> Schema:
 
 def _format(kind: type[Format]) -> Schema:
     form: Schema = {"x-kubernetes-int-or-string": True} if kind.int_or_string else {"type": "string"}
-    rule = {"rule": kind.cel(), "message": kind.mend}
-    return form | {"maxLength": kind.max_length, "pattern": kind.pattern, "x-kubernetes-validations": [rule]}
+    form |= {"maxLength": kind.max_length, "pattern": kind.pattern}
+    return form | ({"x-kubernetes-validations": [{"rule": kind.cel(), "message": kind.mend}]} if kind.spoken else {})
 
 
 def _map(key: type, value: Any, markers: tuple[Any, ...]) -> Schema:
@@ -132,8 +134,7 @@ def _map(key: type, value: Any, markers: tuple[Any, ...]) -> Schema:
     for marker in markers:
         schema |= _bound(marker, "Properties")
     if issubclass(key, Format):
-        rule = f"self.all(key, key.matches(r'{key.pattern}'))"
-        schema["x-kubernetes-validations"] = [{"rule": rule, "message": key.mend}]
+        schema["x-kubernetes-validations"] = [{"rule": f"self.all(key, {key.cel('key')})", "message": key.mend}]
     return schema
 
 

@@ -7,7 +7,7 @@ from rag_operator.api import names
 from rag_operator.api.common import Resources
 from rag_operator.api.formats import Quantity
 from rag_operator.api.pipeline import ManagedCache, RagPipeline
-from rag_operator.build import common
+from rag_operator.build import common, pods
 from rag_operator.build.common import Manifest, Release
 from rag_operator.build.config import CACHE_URL_KEY
 
@@ -65,6 +65,11 @@ def _service(pipeline: RagPipeline) -> Manifest:
 def _deployment(pipeline: RagPipeline, release: Release, secret_version: str) -> Manifest:
     name = common.name_of(pipeline)
     child = names.cache(name)
+    own = names.pipeline_selector(name, names.COMPONENT_CACHE)
+    about = {
+        "labels": names.pipeline_labels(name, names.COMPONENT_CACHE),
+        "annotations": {names.ANNOTATION_SECRET_VERSIONS: common.secret_versions({child: secret_version})},
+    }
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -75,14 +80,8 @@ def _deployment(pipeline: RagPipeline, release: Release, secret_version: str) ->
             "progressDeadlineSeconds": 300,
             # Two at once would be two caches behind one address.
             "strategy": {"type": "Recreate"},
-            "selector": {"matchLabels": names.pipeline_selector(name, names.COMPONENT_CACHE)},
-            "template": {
-                "metadata": {
-                    "labels": names.pipeline_labels(name, names.COMPONENT_CACHE),
-                    "annotations": {names.ANNOTATION_SECRET_VERSIONS: common.secret_versions({child: secret_version})},
-                },
-                "spec": _pod(pipeline, release),
-            },
+            "selector": {"matchLabels": own},
+            "template": pods.template(about, _pod(pipeline, release), _managed(pipeline).pod, own),
         },
     }
 
@@ -92,11 +91,16 @@ def _pod(pipeline: RagPipeline, release: Release) -> Manifest:
         common.secret_volume("config", names.cache(common.name_of(pipeline)), [_CONFIG_KEY]),
         common.empty_dir("data", "16Mi"),
     ]
-    return common.pod(common.SERVICE_USER, _container(pipeline, release), volumes, own_volumes=True)
+    pod = common.pod(common.SERVICE_USER, _container(pipeline, release), volumes, own_volumes=True)
+    return pod | common.pull_secrets(release)
+
+
+def _managed(pipeline: RagPipeline) -> ManagedCache:
+    return pipeline.spec.cache.managed or ManagedCache()
 
 
 def _container(pipeline: RagPipeline, release: Release) -> Manifest:
-    memory = (pipeline.spec.cache.managed or ManagedCache()).memory
+    memory = _managed(pipeline).memory
     return {
         "name": "redis",
         "image": release.redis_image,

@@ -8,7 +8,7 @@ from math import ceil
 from typing import Any, TypeAlias
 
 from rag_operator.api import names
-from rag_operator.api.common import Resources
+from rag_operator.api.common import NameRef, Resources
 from rag_operator.api.formats import Quantity
 from rag_operator.api.pipeline import RagPipeline
 from rag_operator.api.tenant import RagTenant
@@ -26,19 +26,41 @@ READ_ONLY_MODE = 0o444
 own volume it would change the owner of every file."""
 _DECIMAL_UNITS = ("n", "u", "m", "", "k", "M", "G", "T", "P", "E")
 _BINARY_UNITS = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
+_WITHIN = ("localhost", "127.0.0.1", "::1", ".svc", ".cluster.local")
+"""Names within the pod and the cluster. Names without a dot are direct to our clients without being listed."""
 GRACE_SECONDS = 30
 """What running work gets when a pod ends."""
 
 
 @dataclass(frozen=True, slots=True)
+class Proxy:
+    """The way out of the cluster: addresses of proxies, empty for none, and hosts that are reached directly."""
+
+    https: str = ""
+    http: str = ""
+    direct: tuple[str, ...] = ()
+
+    def environment(self) -> list[Manifest]:
+        """The variables that clients read; none where there is no proxy. What lies in the cluster is direct."""
+        if not (self.https or self.http):
+            return []
+        direct = ",".join(dict.fromkeys((*_WITHIN, *self.direct)))
+        values = {"HTTPS_PROXY": self.https, "HTTP_PROXY": self.http, "NO_PROXY": direct}
+        return [{"name": name, "value": value} for name, value in values.items() if value]
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
-    """What this operator was released with: its version, the images of what it runs, and how they are pulled."""
+    """What this operator was released with: its version, the images of what it runs, how they are pulled, and through
+    which proxy pods reach the world."""
 
     version: str
     runtime_image: str
     postgres_image: str
     redis_image: str
     pull_policy: str
+    pull_secrets: tuple[str, ...] = ()
+    proxy: Proxy = Proxy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +211,11 @@ def secret_volume(name: str, secret_name: str, keys: Iterable[str] = (), *, opti
     return {"name": name, "secret": source}
 
 
-def config_map_volume(name: str, config_map: str) -> Manifest:
-    """A volume with the keys of a ConfigMap as files."""
-    source = {"name": config_map, "defaultMode": READ_ONLY_MODE, "optional": False}
+def config_map_volume(name: str, config_map: str, keys: Iterable[str] = (), *, optional: bool = False) -> Manifest:
+    """A volume with the keys of a ConfigMap as files; all keys where none is named."""
+    source: Manifest = {"name": config_map, "defaultMode": READ_ONLY_MODE, "optional": optional}
+    if items := [{"key": key, "path": key} for key in sorted(keys)]:
+        source["items"] = items
     return {"name": name, "configMap": source}
 
 
@@ -212,15 +236,22 @@ def pod(user: int, container: Manifest, volumes: Sequence[Manifest], *, own_volu
     }
 
 
-def pull_secrets(pipeline: RagPipeline) -> Manifest:
-    """The part of a pod's spec that names the Secrets for pulling its image."""
-    secrets = [{"name": str(ref.name)} for ref in pipeline.spec.query.image_pull_secrets]
-    return {"imagePullSecrets": secrets} if secrets else {}
+def pull_secrets(release: Release, more: Iterable[NameRef] = ()) -> Manifest:
+    """The part of a pod's spec that names the Secrets for pulling its image: the release's, which every pod gets, and
+    `more` where a pipeline names an image of its own. The kubelet passes over one that isn't there."""
+    found = dict.fromkeys([*release.pull_secrets, *(str(ref.name) for ref in more)])
+    return {"imagePullSecrets": [{"name": name} for name in found]} if found else {}
 
 
 def runtime_image(pipeline: RagPipeline, release: Release) -> str:
     """Image of query and ingestion pods."""
     return pipeline.spec.query.image or release.runtime_image
+
+
+def runtime_environment(release: Release) -> list[Manifest]:
+    """Variables of query and ingestion pods."""
+    name = {"name": "POD_NAME", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}}
+    return [name, *release.proxy.environment()]
 
 
 def spread(selector: Mapping[str, str]) -> list[Manifest]:

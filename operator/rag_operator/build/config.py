@@ -7,9 +7,11 @@ from typing import Any
 
 from rag_operator.api import names, resolve
 from rag_operator.api.common import SecretKeyRef
+from rag_operator.api.endpoint import AuthorityRef, Endpoint
 from rag_operator.api.formats import DataKey, ObjectName
-from rag_operator.api.pipeline import LLM, Endpoint, RagPipeline, RagPipelineSpec
+from rag_operator.api.pipeline import LLM, RagPipeline, RagPipelineSpec
 from rag_operator.api.tenant import RagTenant, Source
+from rag_operator.build import authorities
 from rag_runtime.contract import config as contract
 from rag_runtime.contract.names import CatalogNames, TenantNames
 
@@ -51,7 +53,7 @@ def embedding_profile(spec: RagPipelineSpec) -> contract.EmbeddingProfile:
     """The profile that the next revision's vectors are made with."""
     profile = resolve.embedding_profile(spec.embedding)
     return contract.EmbeddingProfile(
-        endpoint=None if profile.built_in else _endpoint(profile.base_url, profile.secret),
+        endpoint=None if profile.built_in else _endpoint(profile.base_url, profile.secret, profile.ca),
         model=profile.model,
         dimensions=profile.dimensions,
         max_input_tokens=profile.max_input_tokens,
@@ -167,12 +169,14 @@ def _full_name(resource: RagPipeline | RagTenant) -> str:
     return f"{resource.metadata.namespace}/{resource.metadata.name}"
 
 
-def _endpoint(base_url: str, ref: SecretKeyRef | None) -> contract.Endpoint:
-    return contract.Endpoint(base_url=base_url, api_key_file=key_file(ref) if ref else None)
+def _endpoint(base_url: str, ref: SecretKeyRef | None, ca: AuthorityRef | None) -> contract.Endpoint:
+    return contract.Endpoint(
+        base_url=base_url, api_key_file=key_file(ref) if ref else None, ca_file=authorities.file_of(ca)
+    )
 
 
 def _declared(endpoint: Endpoint) -> contract.Endpoint:
-    return _endpoint(str(endpoint.base_url), endpoint.secret_ref)
+    return _endpoint(str(endpoint.base_url), endpoint.secret_ref, endpoint.ca_ref)
 
 
 def _cache(spec: RagPipelineSpec) -> contract.Cache:
@@ -243,6 +247,7 @@ def _reader(spec: RagPipelineSpec, source: Source) -> contract.DirectorySource |
             urls=[str(url) for url in source.http.urls],
             depth=source.http.depth,
             allowed_hosts=[str(host) for host in spec.ingestion.sources.allowed_hosts],
+            ca_file=authorities.file_of(spec.ingestion.sources.ca_ref),
         )
     path = source.volume.path if source.volume else "/"
     return contract.DirectorySource(root=source_folder(source.name), path=path)

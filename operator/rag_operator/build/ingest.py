@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from rag_operator.api import names, resolve
 from rag_operator.api.common import SecretKeyRef
+from rag_operator.api.endpoint import AuthorityRef
 from rag_operator.api.pipeline import RagPipeline
 from rag_operator.api.tenant import RagTenant, Source
-from rag_operator.build import common, config
+from rag_operator.build import authorities, common, config, pods
 from rag_operator.build.common import DatabaseAddress, Manifest, Release
 from rag_operator.build.keys import key_mounts, key_volumes
 from rag_runtime.contract.config import IngestConfig
@@ -23,10 +24,12 @@ _RESOURCES = common.amounts(cpu="100m", memory="384Mi", memory_limit="1Gi")
 
 @dataclass(frozen=True, slots=True)
 class IngestInputs:
-    """What ingestion pods are made of beside the specs; `key_refs` are the configuration's, see `config.key_refs`."""
+    """What ingestion pods are made of beside the specs; `key_refs` are the configuration's, see `config.key_refs`,
+    `ca_refs` those of its profiles."""
 
     config_map: str
     key_refs: tuple[SecretKeyRef, ...] = ()
+    ca_refs: tuple[AuthorityRef, ...] = ()
 
 
 def ingest_config_map(tenant: RagTenant, document: IngestConfig) -> Manifest:
@@ -102,20 +105,29 @@ def _job_spec(pipeline: RagPipeline, tenant: RagTenant, release: Release, inputs
         "podFailurePolicy": {
             "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
         },
-        "template": {
-            "metadata": {"labels": common.tenant_labels(tenant, names.COMPONENT_INGEST)},
-            "spec": _pod(pipeline, tenant, release, inputs),
-        },
+        "template": pods.template(
+            {"labels": common.tenant_labels(tenant, names.COMPONENT_INGEST)},
+            _pod(pipeline, tenant, release, inputs),
+            pipeline.spec.ingestion.pod,
+            _own(pipeline),
+        ),
     }
+
+
+def _own(pipeline: RagPipeline) -> dict[str, str]:
+    """Selects the ingestion pods of all the pipeline's tenants."""
+    return names.pipeline_selector(common.name_of(pipeline), names.COMPONENT_INGEST)
 
 
 def _pod(pipeline: RagPipeline, tenant: RagTenant, release: Release, inputs: IngestInputs) -> Manifest:
     refs = (*config.embedding_key_refs(pipeline.spec), *inputs.key_refs)
+    trusted = (*authorities.of_ingestion(pipeline.spec), *inputs.ca_refs)
     mounted = [source for source in tenant.spec.sources if source.config_map_ref or source.volume]
     volumes = [
         common.config_map_volume("config", inputs.config_map),
         common.secret_volume("database", names.ingest_database_secret(tenant.metadata.name)),
         *key_volumes(refs),
+        *authorities.volumes(trusted),
         *(_source_volume(f"source-{index}", source) for index, source in enumerate(mounted)),
         common.empty_dir("tmp", "1Gi"),
     ]
@@ -123,6 +135,7 @@ def _pod(pipeline: RagPipeline, tenant: RagTenant, release: Release, inputs: Ing
         common.mount("config", str(config.CONFIG_FOLDER)),
         common.mount("database", str(config.DATABASE_FOLDER)),
         *key_mounts(refs),
+        *authorities.mounts(trusted),
         *(
             common.mount(f"source-{index}", str(config.source_folder(source.name)))
             for index, source in enumerate(mounted)
@@ -131,7 +144,15 @@ def _pod(pipeline: RagPipeline, tenant: RagTenant, release: Release, inputs: Ing
     ]
     container = {**_container(pipeline, release), "volumeMounts": mounts}
     pod = common.pod(common.OUR_USER, container, volumes, own_volumes=False)
-    return {**pod, **common.pull_secrets(pipeline), "restartPolicy": "Never"}
+    given = pipeline.spec.ingestion.pod
+    spread = pods.spread(given.topology_spread_constraints, _own(pipeline), rollouts=False)
+    return {
+        **pod,
+        **common.pull_secrets(release, pipeline.spec.query.image_pull_secrets),
+        **pods.account(names.ingestion_account(common.name_of(pipeline)), given),
+        **({"topologySpreadConstraints": spread} if spread else {}),
+        "restartPolicy": "Never",
+    }
 
 
 def _source_volume(name: str, source: Source) -> Manifest:
@@ -148,7 +169,7 @@ def _container(pipeline: RagPipeline, release: Release) -> Manifest:
         "image": common.runtime_image(pipeline, release),
         "imagePullPolicy": release.pull_policy,
         "args": ["ingest", "--config", str(config.CONFIG_FOLDER / config.CONFIG_FILE)],
-        "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}}],
+        "env": common.runtime_environment(release),
         "resources": common.resources(pipeline.spec.ingestion.resources, _RESOURCES),
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }

@@ -7,7 +7,7 @@ Retain it has no owner and outlives the pipeline; a pipeline of the same name fi
 from rag_operator.api import names
 from rag_operator.api.common import DeletionPolicy
 from rag_operator.api.pipeline import ManagedDatabase, RagPipeline
-from rag_operator.build import common
+from rag_operator.build import common, pods
 from rag_operator.build.common import Manifest, Release
 
 PORT = 5432
@@ -66,7 +66,7 @@ def _claim(pipeline: RagPipeline) -> Manifest:
     metadata = common.pipeline_metadata(pipeline, names.postgres(common.name_of(pipeline)), names.COMPONENT_POSTGRES)
     if pipeline.spec.deletion_policy is DeletionPolicy.RETAIN:
         del metadata["ownerReferences"]
-    database = pipeline.spec.database.managed or ManagedDatabase()
+    database = _managed(pipeline)
     spec: Manifest = {
         "accessModes": ["ReadWriteOnce"],
         "resources": {"requests": {"storage": common.canonical(database.storage)}},
@@ -74,6 +74,10 @@ def _claim(pipeline: RagPipeline) -> Manifest:
     if database.storage_class_name is not None:
         spec["storageClassName"] = str(database.storage_class_name)
     return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec}
+
+
+def _managed(pipeline: RagPipeline) -> ManagedDatabase:
+    return pipeline.spec.database.managed or ManagedDatabase()
 
 
 def _service(pipeline: RagPipeline) -> Manifest:
@@ -93,6 +97,11 @@ def _service(pipeline: RagPipeline) -> Manifest:
 def _stateful_set(pipeline: RagPipeline, release: Release, secret_version: str) -> Manifest:
     name = common.name_of(pipeline)
     child = names.postgres(name)
+    own = names.pipeline_selector(name, names.COMPONENT_POSTGRES)
+    about = {
+        "labels": names.pipeline_labels(name, names.COMPONENT_POSTGRES),
+        "annotations": {names.ANNOTATION_SECRET_VERSIONS: common.secret_versions({child: secret_version})},
+    }
     return {
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",
@@ -103,14 +112,8 @@ def _stateful_set(pipeline: RagPipeline, release: Release, secret_version: str) 
             # With one pod nothing is ordered, and a pod that never became ready is replaced by a mended one.
             "podManagementPolicy": "Parallel",
             "revisionHistoryLimit": 2,
-            "selector": {"matchLabels": names.pipeline_selector(name, names.COMPONENT_POSTGRES)},
-            "template": {
-                "metadata": {
-                    "labels": names.pipeline_labels(name, names.COMPONENT_POSTGRES),
-                    "annotations": {names.ANNOTATION_SECRET_VERSIONS: common.secret_versions({child: secret_version})},
-                },
-                "spec": _pod(child, release),
-            },
+            "selector": {"matchLabels": own},
+            "template": pods.template(about, _pod(child, release), _managed(pipeline).pod, own),
         },
     }
 
@@ -135,7 +138,8 @@ def _pod(child: str, release: Release) -> Manifest:
         "securityContext": common.container_security(),
     }
     # A fast shutdown writes a checkpoint: up to max_wal_size of dirty pages.
-    return pod | {"initContainers": [set_password], "terminationGracePeriodSeconds": 2 * common.GRACE_SECONDS}
+    more = {"initContainers": [set_password], "terminationGracePeriodSeconds": 2 * common.GRACE_SECONDS}
+    return pod | common.pull_secrets(release) | more
 
 
 def _container(release: Release) -> Manifest:

@@ -1,12 +1,13 @@
 """The query service: configuration, database login, Deployment, Service and disruption budget."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rag_operator.api import names, resolve
 from rag_operator.api.common import SecretKeyRef
+from rag_operator.api.endpoint import AuthorityRef
 from rag_operator.api.pipeline import RagPipeline
-from rag_operator.build import cache, common, config
+from rag_operator.build import authorities, cache, common, config, pods
 from rag_operator.build.common import DatabaseAddress, Manifest, Release
 from rag_operator.build.keys import key_mounts, key_volumes
 from rag_runtime.contract.config import ServeConfig
@@ -22,13 +23,16 @@ class QueryInputs:
 
     `secret_versions`: uid and resourceVersion, in a form of the caller's, of each Secret whose change must roll the
     pods. The database login's is not among them: its files are read again. `replicas` is None where an autoscaler
-    owns the number. `key_refs` are the configuration's, see `config.key_refs`.
+    owns the number. `key_refs` are the configuration's, see `config.key_refs`, `ca_refs` those of its
+    profiles. `ca_versions` are those of `authorities.rolls`.
     """
 
     config_map: str
     secret_versions: Mapping[str, str]
     replicas: int | None
     key_refs: tuple[SecretKeyRef, ...] = ()
+    ca_refs: tuple[AuthorityRef, ...] = ()
+    ca_versions: Mapping[str, str] = field(default_factory=dict)
 
 
 def runtime_config_map(pipeline: RagPipeline, document: ServeConfig) -> Manifest:
@@ -50,22 +54,22 @@ def query_database_secret(
 def query_deployment(pipeline: RagPipeline, release: Release, inputs: QueryInputs) -> Manifest:
     """The query pods. A rollout brings one new pod at a time and never has fewer than asked for."""
     name = common.name_of(pipeline)
+    own = names.pipeline_selector(name, names.COMPONENT_QUERY)
     metadata = common.pipeline_metadata(pipeline, names.query(name), names.COMPONENT_QUERY)
+    about = {
+        "labels": names.pipeline_labels(name, names.COMPONENT_QUERY),
+        "annotations": {
+            names.ANNOTATION_CONFIG: inputs.config_map,
+            names.ANNOTATION_SECRET_VERSIONS: common.secret_versions(inputs.secret_versions),
+            **authorities.rolls(inputs.ca_versions),
+        },
+    }
     spec: Manifest = {
         "revisionHistoryLimit": 2,
         "progressDeadlineSeconds": 300,
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
-        "selector": {"matchLabels": names.pipeline_selector(name, names.COMPONENT_QUERY)},
-        "template": {
-            "metadata": {
-                "labels": names.pipeline_labels(name, names.COMPONENT_QUERY),
-                "annotations": {
-                    names.ANNOTATION_CONFIG: inputs.config_map,
-                    names.ANNOTATION_SECRET_VERSIONS: common.secret_versions(inputs.secret_versions),
-                },
-            },
-            "spec": _pod(pipeline, release, inputs),
-        },
+        "selector": {"matchLabels": own},
+        "template": pods.template(about, _pod(pipeline, release, inputs), pipeline.spec.query.pod, own),
     }
     if inputs.replicas is not None:
         spec["replicas"] = inputs.replicas
@@ -115,11 +119,13 @@ def query_pdb(pipeline: RagPipeline) -> Manifest | None:
 def _pod(pipeline: RagPipeline, release: Release, inputs: QueryInputs) -> Manifest:
     name = common.name_of(pipeline)
     refs = (*config.key_refs_of(pipeline.spec), *inputs.key_refs)
+    trusted = (*authorities.of_models(pipeline.spec), *inputs.ca_refs)
     volumes = [
         common.config_map_volume("config", inputs.config_map),
         common.secret_volume("database", names.query_database_secret(name)),
         common.secret_volume("cache", cache.secret_name(pipeline), [config.CACHE_URL_KEY]),
         *key_volumes(refs),
+        *authorities.volumes(trusted),
         common.empty_dir("tmp", "1Gi"),
     ]
     mounts = [
@@ -127,15 +133,19 @@ def _pod(pipeline: RagPipeline, release: Release, inputs: QueryInputs) -> Manife
         common.mount("database", str(config.DATABASE_FOLDER)),
         common.mount("cache", str(config.CACHE_FOLDER)),
         *key_mounts(refs),
+        *authorities.mounts(trusted),
         common.mount("tmp", "/tmp", read_only=False),  # noqa: S108
     ]
     container = {**_container(pipeline, release), "volumeMounts": mounts}
     pod = common.pod(common.OUR_USER, container, volumes, own_volumes=True)
+    given, own = pipeline.spec.query.pod, names.pipeline_selector(name, names.COMPONENT_QUERY)
     return {
         **pod,
-        **common.pull_secrets(pipeline),
+        **common.pull_secrets(release, pipeline.spec.query.image_pull_secrets),
+        **pods.account(names.query(name), given),
         "terminationGracePeriodSeconds": _PRE_STOP_SECONDS + common.GRACE_SECONDS,
-        "topologySpreadConstraints": common.spread(names.pipeline_selector(name, names.COMPONENT_QUERY)),
+        "topologySpreadConstraints": pods.spread(given.topology_spread_constraints, own, rollouts=True)
+        or common.spread(own),
     }
 
 
@@ -145,7 +155,7 @@ def _container(pipeline: RagPipeline, release: Release) -> Manifest:
         "image": common.runtime_image(pipeline, release),
         "imagePullPolicy": release.pull_policy,
         "args": ["serve", "--config", str(config.CONFIG_FOLDER / config.CONFIG_FILE)],
-        "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}}],
+        "env": common.runtime_environment(release),
         "ports": [{"name": "http", "containerPort": names.QUERY_PORT, "protocol": "TCP"}],
         "startupProbe": common.http_probe("/healthz", period=1, failures=120),
         "readinessProbe": common.http_probe("/readyz", period=3, failures=2),

@@ -20,6 +20,11 @@ class QueryFacts:
     live_leases: int
     trouble: str = ""
 
+    @property
+    def complete(self) -> bool:
+        """Whether every pod runs the newest spec, and no other does."""
+        return self.updated >= self.desired and self.total <= self.updated and self.ready >= self.desired
+
 
 @dataclass(frozen=True, slots=True)
 class PipelineFacts:
@@ -41,8 +46,8 @@ def query_check(query: QueryFacts | None) -> Check:
     """Whether pods answer: one ready with a fresh lease is enough to be available."""
     if query is None:
         return Check(None, Reason.WAITING, "the query Deployment waits for the database")
-    if query.trouble:
-        return Check(False, Reason.NO_PODS_READY, query.trouble)
+    if query.ready == 0 and query.trouble:
+        return Check(False, Reason.PODS_FAILING, query.trouble)
     if query.ready == 0:
         return Check(None, Reason.STARTING, f"0 of {query.desired} query pods are ready")
     if query.live_leases == 0:
@@ -54,7 +59,9 @@ def rollout_check(query: QueryFacts | None) -> Check:
     """Whether the newest spec runs on every pod."""
     if query is None or not query.observed:
         return Check(None, Reason.RECONCILING, "the query Deployment has not seen the newest spec yet")
-    if query.updated < query.desired or query.total > query.updated or query.ready < query.desired:
+    if not query.complete and query.trouble:
+        return Check(False, Reason.PODS_FAILING, query.trouble)
+    if not query.complete:
         return Check(None, Reason.ROLLING_OUT, f"{query.updated} of {query.desired} query pods run the newest spec")
     return GOOD
 
@@ -66,7 +73,7 @@ def parts(facts: PipelineFacts) -> tuple[Check, ...]:
 
 def stopped(facts: PipelineFacts) -> bool:
     """Whether it gets no further until something is mended."""
-    return any(part.blocked for part in parts(facts))
+    return any(check.blocked for check in (*parts(facts), rollout_check(facts.query)))
 
 
 def conditions(facts: PipelineFacts) -> tuple[Condition, ...]:
@@ -75,7 +82,7 @@ def conditions(facts: PipelineFacts) -> tuple[Condition, ...]:
     rollout = rollout_check(facts.query)
     needed = parts(facts)
     trouble = facts.deleting or first_trouble(needed)
-    blocked = next((c for c in (*needed, *facts.extras) if c.blocked), None)
+    blocked = next((c for c in (*needed, rollout, *facts.extras) if c.blocked), None)
     summary = trouble or Check(True, Reason.READY, query.message)
     g = facts.generation
 

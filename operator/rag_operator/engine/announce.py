@@ -22,22 +22,23 @@ log = logging.getLogger(__name__)
 Status = RagPipelineStatus | RagTenantStatus
 
 
-async def write(context: Context, kind: Kind, live: Object, status: Status) -> None:
+async def write(context: Context, kind: Kind, live: Object, status: Status) -> Object:
     """Write the status where it differs, then one Event where Ready's reason changed for good or bad, or where
-    something needs a person that Ready does not tell of."""
+    something needs a person that Ready does not tell of; returns what stands."""
     old = type(status).model_validate(live.get("status", {}))
     trouble = find(status.conditions, ConditionType.DEGRADED)
     if trouble is not None and trouble.status is ConditionStatus.TRUE:
         metrics.ERRORS.labels(key_of(kind, live).kind, trouble.reason).inc()
     written = await write_status(context.api, kind, live, status.to_dict())
     if written is None:
-        return
+        return live
     context.registry.wrote(key_of(kind, live), live, written)
     _record_pause(context, kind, live, old.conditions, status.conditions)
     news = _news(find(old.conditions, ConditionType.READY), find(status.conditions, ConditionType.READY))
     news = news or _trouble_beside_ready(old.conditions, status.conditions)
     if news is not None:
         await tell(context, kind, live, news.reason, news.message or news.reason)
+    return written
 
 
 async def tell(context: Context, kind: Kind, live: Object, reason: str, message: str) -> None:

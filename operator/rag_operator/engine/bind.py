@@ -16,6 +16,7 @@ from rag_operator.decide.checks import Check
 from rag_operator.engine import audit
 from rag_operator.engine.audit import Action, Entry
 from rag_operator.engine.context import Binding, Context
+from rag_operator.engine.pods import pods_trouble
 from rag_operator.engine.queue import Key
 from rag_operator.engine.secrets import Found, found, read_secret
 from rag_operator.kube.apply import apply_child, ensure_secret, sync_secret
@@ -76,6 +77,9 @@ async def _managed_not_ready(context: Context, pipeline: RagPipeline) -> Check |
     if live and live.get("status", {}).get("readyReplicas", 0) >= 1:
         return None
     known = Key("pipeline", pipeline.metadata.namespace, pipeline.metadata.name) in context.bindings
+    labels = names.pipeline_selector(pipeline.metadata.name, names.COMPONENT_POSTGRES)
+    if trouble := await pods_trouble(context, pipeline.metadata.namespace, labels):
+        return Check(False, Reason.PODS_FAILING, trouble)
     message = f"StatefulSet {name} has no ready pod"
     return Check(False, Reason.DATABASE_UNREACHABLE, message) if known else Check(None, Reason.STARTING, message)
 

@@ -42,6 +42,8 @@ class Controller:
     async def lead(self) -> None:
         """Reconcile until cancelled. A new term starts with nothing remembered: every binding takes its epoch anew."""
         self._context.bindings.clear()
+        self._context.settled.clear()
+        self._context.waiting.clear()
         self._context.queue.clear()
         try:
             async with asyncio.TaskGroup() as group:
@@ -67,6 +69,7 @@ class Controller:
         labels = meta.get("labels", {})
         if tenant := labels.get(names.LABEL_TENANT):
             self._context.queue.add(Key("tenant", meta["namespace"], tenant))
+            self._context.wake_waiting(Key("pipeline", meta["namespace"], labels.get(names.LABEL_PIPELINE, "")))
         elif pipeline := labels.get(names.LABEL_PIPELINE):
             self._context.queue.add(Key("pipeline", meta["namespace"], pipeline))
 

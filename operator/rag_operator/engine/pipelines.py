@@ -14,25 +14,36 @@ from rag_operator.api.names import FIELD_MANAGER_PIPELINE, FINALIZER
 from rag_operator.api.parse import parse_pipeline
 from rag_operator.api.pipeline import RagPipeline
 from rag_operator.api.pipeline_status import RagPipelineStatus
-from rag_operator.build import cache, config, network, query
+from rag_operator.build import authorities, cache, config, network, pods, query
 from rag_operator.decide import pipeline as decide
 from rag_operator.decide.authorship import last_change
 from rag_operator.decide.checks import GOOD, Check
 from rag_operator.decide.scaling import Plan
 from rag_operator.engine import announce, audit, autoscaling
 from rag_operator.engine.audit import Action, Entry
+from rag_operator.engine.authorities import Authorities, read_authorities
 from rag_operator.engine.bind import Bound, bind, catalog_of
 from rag_operator.engine.context import BACK_OFF, Binding, Context
 from rag_operator.engine.deletion import PipelineDeletion
 from rag_operator.engine.finalizer import add_finalizer
 from rag_operator.engine.listening import Listeners
 from rag_operator.engine.optional import bring_monitors
+from rag_operator.engine.pods import pods_trouble
 from rag_operator.engine.queue import Key
 from rag_operator.engine.refusals import REFUSALS, refusal
 from rag_operator.engine.secrets import Found, found, read_secret
-from rag_operator.kube.apply import apply_child, delete_child, ensure_secret
+from rag_operator.kube.apply import apply_child, delete_child, ensure_secret, owned_child
 from rag_operator.kube.client import Object
-from rag_operator.kube.kinds import CONFIG_MAP, DEPLOYMENT, NETWORK_POLICY, PDB, PIPELINE, Kind
+from rag_operator.kube.kinds import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    NETWORK_POLICY,
+    PDB,
+    PIPELINE,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    Kind,
+)
 from rag_operator.stores.errors import StoreProblem, StoreTrouble
 from rag_operator.stores.leases import read_leases
 from rag_operator.stores.redis import ping, port_of
@@ -54,10 +65,11 @@ class Cached:
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The Secrets that endpoints need, by name with their versions, or what is missing."""
+    """What endpoints need, the Secrets and certificates with their versions, or what is missing."""
 
     check: Check
     versions: dict[str, str]
+    ca_versions: dict[str, str]
 
 
 class PipelineReconciler:
@@ -67,6 +79,7 @@ class PipelineReconciler:
         self._context = context
         self._listeners = listeners
         self._deletion = PipelineDeletion(context)
+        self._served: dict[Key, bool] = {}
         self._last_profiles: dict[str, tuple[EmbeddingProfile, ...]] = {}
 
     async def reconcile(self, key: Key) -> float | None:
@@ -101,8 +114,7 @@ class PipelineReconciler:
             self._context.bindings.pop(key, None)
         else:
             await self._keep_bound(key, live)
-        for tenant in self._context.registry.tenants_of(key):
-            self._context.queue.add(tenant, routine=True)
+        self._wake_tenants(key)
         return again
 
     async def _keep_bound(self, key: Key, live: Object) -> None:
@@ -119,9 +131,10 @@ class PipelineReconciler:
         catalog = bound.binding.catalog if bound.binding else catalog_of(pipeline)
         status: dict[str, Any] = {}
         if catalog is not None:
-            versions = models.versions | cached.versions
+            await self._accounts(pipeline)
+            models = replace(models, versions=models.versions | cached.versions)
             chosen = await autoscaling.planned(self._context, pipeline)
-            deployment = await self._query(pipeline, bound, versions, chosen)
+            deployment = await self._query(pipeline, bound, models, chosen)
             if deployment is not None:
                 facts = replace(facts, query=await self._query_facts(pipeline, deployment, bound))
                 facts = replace(facts, extras=await self._extras(pipeline, chosen))
@@ -151,14 +164,24 @@ class PipelineReconciler:
         if bound.binding is None:
             if bound.check.blocked and before is not None:
                 del self._context.bindings[key]
+                self._wake_tenants(key)
             return bound
         self._context.bindings[key] = bound.binding
         self._last_profiles[pipeline.metadata.uid] = bound.binding.profiles
         self._listeners.ensure(key, bound.binding)
         if before is None or before.pipeline.metadata.generation != pipeline.metadata.generation:
-            for tenant in self._context.registry.tenants_of(key):
-                self._context.queue.add(tenant, routine=True)
+            self._wake_tenants(key)
         return bound
+
+    def _wake_tenants(self, key: Key) -> None:
+        for tenant in self._context.registry.tenants_of(key):
+            self._context.queue.add(tenant, routine=True)
+
+    def _note_served(self, key: Key, served: bool) -> None:
+        """Tenants are Ready while a pod serves: the first that comes and the last that goes concern all of them."""
+        if self._served.get(key, served) != served:
+            self._wake_tenants(key)
+        self._served[key] = served
 
     async def _cache(self, pipeline: RagPipeline) -> Cached:
         api, meta = self._context.api, pipeline.metadata
@@ -172,16 +195,26 @@ class PipelineReconciler:
             assert pipeline.spec.cache.secret_ref is not None
             name = pipeline.spec.cache.secret_ref.name
             secret = await read_secret(api, meta.namespace, name, "spec.cache.secretRef", ("url",))
+            if isinstance(secret, Found):
+                await self._drop_managed_cache(pipeline)
         if isinstance(secret, Check):
             return Cached(secret, {})
         check = await self._cache_check(pipeline, secret)
         return Cached(check, {secret.name: secret.version}, port_of(secret.data["url"].decode()))
+
+    async def _drop_managed_cache(self, pipeline: RagPipeline) -> None:
+        """One of the user's own took its place. Its Secret stays: pods of the former spec may still read it."""
+        meta = pipeline.metadata
+        for kind in (DEPLOYMENT, SERVICE):
+            await delete_child(self._context.api, kind, meta.namespace, names.cache(meta.name), meta.uid)
 
     async def _cache_check(self, pipeline: RagPipeline, secret: Found) -> Check:
         name, namespace = names.cache(pipeline.metadata.name), pipeline.metadata.namespace
         if resolve.managed_cache(pipeline.spec):
             live = await self._context.api.get(DEPLOYMENT, namespace, name)
             if not live or not live.get("status", {}).get("readyReplicas"):
+                if trouble := await self._pods_trouble(pipeline, names.COMPONENT_CACHE):
+                    return Check(False, Reason.PODS_FAILING, trouble)
                 return Check(None, Reason.STARTING, f"Deployment {name} has no ready pod")
         try:
             await ping(secret.data["url"].decode(), secret.name)
@@ -205,18 +238,29 @@ class PipelineReconciler:
 
     async def _models(self, pipeline: RagPipeline) -> Models:
         versions: dict[str, str] = {}
+        trusted = await self._authorities(pipeline)
         for reference in config.key_refs_of(pipeline.spec):
             secret = await read_secret(
                 self._context.api, pipeline.metadata.namespace, reference.name, "endpoint.secretRef", (reference.key,)
             )
             if isinstance(secret, Check):
-                return Models(secret, versions)
+                return Models(secret, versions, trusted.versions)
             versions[secret.name] = secret.version
-        return Models(GOOD, versions)
+        return Models(trusted.check, versions, trusted.versions)
 
-    async def _query(
-        self, pipeline: RagPipeline, bound: Bound, versions: dict[str, str], chosen: Plan
-    ) -> Object | None:
+    async def _authorities(self, pipeline: RagPipeline) -> Authorities:
+        refs = {*authorities.of_models(pipeline.spec), *authorities.of_ingestion(pipeline.spec)}
+        ordered = sorted(refs, key=authorities.key_of)
+        return await read_authorities(self._context.api, pipeline.metadata.namespace, ordered)
+
+    async def _accounts(self, pipeline: RagPipeline) -> None:
+        api, meta = self._context.api, pipeline.metadata
+        for account in pods.service_accounts(pipeline):
+            name = account["metadata"]["name"]
+            if pods.is_wanted(account) or await owned_child(api, SERVICE_ACCOUNT, meta.namespace, name, meta.uid):
+                await apply_child(api, account, FIELD_MANAGER_PIPELINE)
+
+    async def _query(self, pipeline: RagPipeline, bound: Bound, models: Models, chosen: Plan) -> Object | None:
         api, meta = self._context.api, pipeline.metadata
         catalog = bound.binding.catalog if bound.binding else catalog_of(pipeline)
         live = await api.get(DEPLOYMENT, meta.namespace, names.query(meta.name))
@@ -230,9 +274,11 @@ class PipelineReconciler:
         await self._optional(pipeline, PDB, names.query(meta.name), query.query_pdb(pipeline))
         inputs = query.QueryInputs(
             config_map=document["metadata"]["name"],
-            secret_versions=versions,
+            secret_versions=models.versions,
             replicas=await autoscaling.replicas_for(self._context, pipeline, chosen, live),
             key_refs=config.key_refs(serve),
+            ca_refs=authorities.of_profiles(serve.profiles.values()),
+            ca_versions=_trusted(pipeline, live, models),
         )
         deployment = await apply_child(
             api, query.query_deployment(pipeline, self._context.settings.release, inputs), FIELD_MANAGER_PIPELINE
@@ -268,12 +314,13 @@ class PipelineReconciler:
         leases = 0
         if bound.binding is not None:
             leases = await self._live_leases(bound.binding)
+            self._note_served(Key("pipeline", pipeline.metadata.namespace, pipeline.metadata.name), leases > 0)
         failed = [
             c["message"]
             for c in status.get("conditions", [])
             if c["type"] == "ReplicaFailure" and c["status"] == "True"
         ]
-        return decide.QueryFacts(
+        facts = decide.QueryFacts(
             desired=int(deployment["spec"].get("replicas", 1)),
             ready=int(status.get("readyReplicas", 0)),
             updated=int(status.get("updatedReplicas", 0)),
@@ -282,6 +329,13 @@ class PipelineReconciler:
             live_leases=leases if bound.binding else int(status.get("readyReplicas", 0)),
             trouble=failed[0] if failed else "",
         )
+        if facts.complete or facts.trouble:
+            return facts
+        return replace(facts, trouble=await self._pods_trouble(pipeline, names.COMPONENT_QUERY))
+
+    async def _pods_trouble(self, pipeline: RagPipeline, component: str) -> str:
+        labels = names.pipeline_selector(pipeline.metadata.name, component)
+        return await pods_trouble(self._context, pipeline.metadata.namespace, labels)
 
     async def _live_leases(self, binding: Binding) -> int:
         async with self._context.transaction(binding) as tx:
@@ -311,6 +365,15 @@ class PipelineReconciler:
 
 def _generation(live: Object) -> int:
     return int(live["metadata"].get("generation", 0))
+
+
+def _trusted(pipeline: RagPipeline, live: Object | None, models: Models) -> dict[str, str]:
+    """Versions of the certificates that query pods trust. While some are away, those that the pods began with: their
+    absence rolls nothing."""
+    annotations = live["spec"]["template"]["metadata"].get("annotations", {}) if live else {}
+    known = authorities.rolled(annotations) | models.ca_versions
+    wanted = {authorities.key_of(ref) for ref in authorities.of_models(pipeline.spec)}
+    return {key: version for key, version in known.items() if key in wanted}
 
 
 def _rolled_out(deployment: Object) -> bool:

@@ -1,4 +1,4 @@
-"""The resync: one paginated list per kind every few minutes, so that no lost event is lost for good.
+"""The resync: a list per kind and a query per catalog every few minutes, so that what went unheard is not lost.
 
 It also tells a dead watch: an object whose resourceVersion the watch has not delivered, list after list.
 """
@@ -12,6 +12,7 @@ import time
 from rag_operator.api.errors import PermanentError, TransientError
 from rag_operator.engine import metrics
 from rag_operator.engine.context import Context
+from rag_operator.engine.fleet import catalog_marks, list_children
 from rag_operator.engine.queue import Key
 from rag_operator.kube.kinds import PIPELINE, TENANT
 from rag_operator.kube.metrics import WATCHES
@@ -20,10 +21,12 @@ log = logging.getLogger(__name__)
 GRACE = 20.0
 """Seconds that a watch may lag behind a list before it counts as dead."""
 RETRY = 5.0
+AT_ONCE = 10
+"""Of the tenants that wait for a slot, those that look again at each resync, in case that nobody told them."""
 
 
 class Resync:
-    """Lists both kinds, enqueues every key, and compares with what the watches delivered."""
+    """Lists both kinds and what tenants have, enqueues what differs, and compares with what the watches delivered."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -52,15 +55,23 @@ class Resync:
         metrics.RESYNCS.inc()
         began = time.monotonic()
         listed = await self._list()
+        children, marks = await list_children(self._context), await catalog_marks(self._context)
         metrics.RESYNC_SECONDS.observe(time.monotonic() - began)
-        registry = self._context.registry
+        registry, settled = self._context.registry, self._context.settled
         for key in [*registry.pipelines, *registry.tenants]:
             if key not in listed:
                 metrics.DIFFERENCES.labels(key.kind, "vanished").inc()
                 registry.forget(key)
+                settled.drop(key)
                 self._context.queue.add(key)
+        for pipeline in self._context.waiting:
+            self._context.wake_waiting(pipeline, AT_ONCE)
+        settled.next_turn()
         for key in sorted(listed, key=lambda k: k.kind):
-            self._context.queue.add(key, routine=True)
+            if key.kind == "pipeline" or settled.is_due(
+                key, listed[key], children.get(key, frozenset()), marks.get(key)
+            ):
+                self._context.queue.add(key, routine=True)
         return listed
 
     async def _list(self) -> dict[Key, str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from rag_operator.decide.tenant import IndexFacts
 from rag_operator.engine import metrics, tenant_audit
 from rag_operator.engine.context import Binding, Context
+from rag_operator.engine.settled import catalog_mark
 from rag_operator.kube.client import Object
 from rag_operator.stores.leases import Lease, read_leases
 from rag_operator.stores.profiles import recorded_shape
@@ -22,16 +24,28 @@ RETIRE_AFTER = timedelta(minutes=10)
 """How long a replaced revision stays, whatever their number."""
 
 
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """The tenant's row as it is now, facts for conditions, and `mark`, what the catalog said in all.
+
+    `retiring`: a former revision goes when its time has come, and nobody will say so.
+    """
+
+    row: TenantRow
+    facts: IndexFacts
+    retained: tuple[int, ...]
+    mark: int
+    retiring: bool
+
+
 class Revisions:
     """Moves one tenant's pointer, and drops what nobody reads any more."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def bring(
-        self, live: Object, binding: Binding, row: TenantRow, shape: IndexShape
-    ) -> tuple[TenantRow, IndexFacts, tuple[int, ...]]:
-        """Promote and retire what is due; returns the row as it is then, facts for conditions, retained numbers."""
+    async def bring(self, live: Object, binding: Binding, row: TenantRow, shape: IndexShape) -> Brought:
+        """Promote and retire what is due."""
         async with self._context.transaction(binding) as tx:
             known = await revisions(tx, row.id)
             leases = await read_leases(tx)
@@ -43,7 +57,13 @@ class Revisions:
                 known = await revisions(tx, row.id)
         await self._retire(live, binding, row, known)
         retained = tuple(r.number for r in known if r.state == "Retained")
-        return row, _facts(row, shape, candidate, leases), retained
+        return Brought(
+            row=row,
+            facts=_facts(row, shape, candidate, leases),
+            retained=retained,
+            mark=catalog_mark(row, leases),
+            retiring=len([r for r in known if r.state in ("Retained", "Retiring")]) > RETAINED,
+        )
 
     async def _promote(self, live: Object, binding: Binding, row: TenantRow, candidate: int) -> TenantRow:
         async with self._context.transaction(binding) as tx:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rag_operator.build.common import Release
+from rag_operator.build.common import Proxy, Release
 
 PREFIX = "RAG_OPERATOR_"
 WORKERS = 64
@@ -41,19 +42,23 @@ def from_environment(env: Mapping[str, str], version: str) -> Settings:
             raise ValueError(f"{PREFIX}{name}: {raw!r} is no whole number")
         return int(raw)
 
-    names = tuple(part.strip() for part in text("WATCH_NAMESPACES", "").split(",") if part.strip())
+    def words(name: str) -> tuple[str, ...]:
+        return tuple(part.strip() for part in text(name, "").split(",") if part.strip())
+
     release = Release(
         version=version,
         runtime_image=text("RUNTIME_IMAGE", f"rag-operator/runtime:{version}"),
         postgres_image=text("POSTGRES_IMAGE", "pgvector/pgvector:pg17"),
         redis_image=text("REDIS_IMAGE", "redis:8"),
         pull_policy=text("IMAGE_PULL_POLICY", "IfNotPresent"),
+        pull_secrets=words("IMAGE_PULL_SECRETS"),
+        proxy=Proxy(_proxy(env, "HTTPS_PROXY"), _proxy(env, "HTTP_PROXY"), words("NO_PROXY")),
     )
     return Settings(
         namespace=text("NAMESPACE", "default"),
         identity=env.get("POD_NAME") or env.get("HOSTNAME") or "rag-operator",
         release=release,
-        watch_namespaces=names,
+        watch_namespaces=words("WATCH_NAMESPACES"),
         lease_name=text("LEASE_NAME", "rag-operator"),
         probe_port=number("PROBE_PORT", 8080),
         metrics_port=number("METRICS_PORT", 9090),
@@ -62,3 +67,13 @@ def from_environment(env: Mapping[str, str], version: str) -> Settings:
         log_level=text("LOG_LEVEL", "info"),
         kubeconfig=env.get("KUBECONFIG") or None,
     )
+
+
+def _proxy(env: Mapping[str, str], name: str) -> str:
+    """A proxy that pods are told of; named apart from HTTPS_PROXY, which would lead the operator's own calls there."""
+    address = env.get(PREFIX + name, "")
+    if address and not re.fullmatch(r"http://[^\s/@]+/?", address):
+        raise ValueError(
+            f"{PREFIX}{name}: write http://host:port, without a user and a password, which pods would show"
+        )
+    return address

@@ -12,7 +12,7 @@ from rag_operator.api.errors import InvalidSpec
 from rag_operator.api.names import FIELD_MANAGER_TENANT, FINALIZER
 from rag_operator.api.parse import parse_pipeline, parse_tenant
 from rag_operator.api.tenant import RagTenant, RagTenantStatus
-from rag_operator.build import config, ingest
+from rag_operator.build import authorities, config, ingest
 from rag_operator.decide import tenant as decide
 from rag_operator.decide.checks import Check
 from rag_operator.engine import announce, tenant_audit, tenant_status
@@ -25,6 +25,7 @@ from rag_operator.engine.refusals import REFUSALS, refusal
 from rag_operator.engine.revisions import Revisions
 from rag_operator.engine.runs import Runs, finished
 from rag_operator.engine.secrets import Found, found
+from rag_operator.engine.settled import Seen, mark_of
 from rag_operator.engine.sources import missing_source
 from rag_operator.kube.apply import apply_child, ensure_secret, sync_secret
 from rag_operator.kube.client import Object
@@ -43,8 +44,8 @@ from rag_operator.stores.tenants import (
 from rag_runtime.contract.config import EmbeddingProfile
 from rag_runtime.contract.names import TenantNames
 
-READY_PERIOD = 300.0
-MOVING_PERIOD = 5.0
+RETIRING_PERIOD = 60.0
+"""A revision that was replaced goes some minutes later."""
 KEY_PREFIX = "rag_"
 
 
@@ -67,6 +68,7 @@ class TenantReconciler:
 
     async def reconcile(self, key: Key) -> float | None:
         """One pass; returns seconds until the next look, None for no need."""
+        self._context.settled.drop(key)
         live = await self._context.api.get(TENANT, key.namespace, key.name)
         if live is None:
             return None
@@ -80,12 +82,12 @@ class TenantReconciler:
             return None
         bound = await self._binding(key, tenant)
         if bound is None:
-            return BACK_OFF
+            return None  # a pipeline that is bound wakes its tenants
         if isinstance(bound, Binding) and bound.pipeline.spec.paused:
             return None
         if isinstance(bound, Check):
             await self._write(live, replace(facts, pipeline=bound), None)
-            return BACK_OFF
+            return None
         if FINALIZER not in tenant.metadata.finalizers:
             live = await add_finalizer(self._context, TENANT, live)
             tenant = parse_tenant(live)
@@ -136,7 +138,7 @@ class TenantReconciler:
             await self._write(live, replace(facts, database=check), None)
             return BACK_OFF
         self._context.incarnations[laid.row.id] = key
-        return await self._ingest(live, tenant, laid, facts)
+        return await self._ingest(key, live, tenant, laid, facts)
 
     async def _lay(self, key: Key, live: Object, tenant: RagTenant, binding: Binding) -> Laid:
         """Secrets first, since their content is the truth; then schema, roles and hashes in the database."""
@@ -181,33 +183,43 @@ class TenantReconciler:
         await tenant_audit.erased_retained(self._context, live, before, before.id)
         return None
 
-    async def _ingest(self, live: Object, tenant: RagTenant, laid: Laid, facts: decide.TenantFacts) -> float | None:
+    async def _ingest(
+        self, key: Key, live: Object, tenant: RagTenant, laid: Laid, facts: decide.TenantFacts
+    ) -> float | None:
         pipeline = laid.binding.pipeline
         tenant_names = TenantNames(laid.binding.catalog, laid.row.id, tenant.metadata.name)
         document = config.ingest_config(pipeline, tenant, tenant_names, _live_profiles(laid.binding, laid.row))
         manifest = ingest.ingest_config_map(tenant, document)
-        inputs = ingest.IngestInputs(manifest["metadata"]["name"], config.key_refs(document))
-        await apply_child(self._context.api, manifest, FIELD_MANAGER_TENANT)
+        inputs = ingest.IngestInputs(
+            manifest["metadata"]["name"],
+            config.key_refs(document),
+            authorities.of_profiles(document.profiles.values()),
+        )
+        configuration = await apply_child(self._context.api, manifest, FIELD_MANAGER_TENANT)
         job = ingest.ingest_cron_job(pipeline, tenant, self._context.settings.release, inputs)
-        await apply_child(self._context.api, job, FIELD_MANAGER_TENANT)
+        cron_job = await apply_child(self._context.api, job, FIELD_MANAGER_TENANT)
         missing = await missing_source(self._context.api, tenant)
-        row, index, retained = await self._revisions.bring(live, laid.binding, laid.row, document.shape)
+        brought = await self._revisions.bring(live, laid.binding, laid.row, document.shape)
+        row = brought.row
         run = await self._runs.bring(tenant, pipeline, inputs, row, document.digest(), blocked=missing is not None)
         await self._drop_old_configs(tenant, manifest["metadata"]["name"], run.state)
         facts = replace(
             facts,
             database=Check(True, Reason.AS_EXPECTED, ""),
             sources=missing or Check(True, Reason.AS_EXPECTED, ""),
-            index=index,
+            index=brought.facts,
             run=run.state,
             run_message=run.message or tenant_status.trouble(row),
             last_run_failed=tenant_status.failed(row),
             failed_documents=tenant_status.failed_documents(row),
         )
-        status = await self._write(live, facts, tenant_status.of_row(laid.binding, row, retained, run.handled))
-        if is_true(status.conditions, ConditionType.READY) and run.state is decide.RunState.DONE:
-            return READY_PERIOD
-        return MOVING_PERIOD
+        status = tenant_status.of_row(laid.binding, row, brought.retained, run.handled)
+        written = await self._write(live, facts, status)
+        if decide.next_look(facts) is not None:
+            return decide.next_look(facts)
+        children = frozenset((mark_of(configuration), mark_of(cron_job)))
+        self._context.settled.note(key, Seen(written["metadata"]["resourceVersion"], brought.mark, children))
+        return RETIRING_PERIOD if brought.retiring else None
 
     async def _drop_old_configs(self, tenant: RagTenant, current: str, state: decide.RunState) -> None:
         """Configurations that no Job needs any more; looked for once, when the run of the present one has ended."""
@@ -222,7 +234,7 @@ class TenantReconciler:
             if old["metadata"]["name"] not in kept:
                 await api.delete(CONFIG_MAP, old)
 
-    async def _write(self, live: Object, facts: decide.TenantFacts, more: RagTenantStatus | None) -> RagTenantStatus:
+    async def _write(self, live: Object, facts: decide.TenantFacts, more: RagTenantStatus | None) -> Object:
         old = RagTenantStatus.model_validate(live.get("status", {}))
         new = (more or old).model_copy(
             update={
@@ -232,8 +244,7 @@ class TenantReconciler:
                 "api_key_secret_ref": (more or old).api_key_secret_ref,
             }
         )
-        await announce.write(self._context, TENANT, live, new)
-        return new
+        return await announce.write(self._context, TENANT, live, new)
 
 
 def _uuid(text: str) -> UUID | None:

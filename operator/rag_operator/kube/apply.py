@@ -65,10 +65,16 @@ async def sync_secret(api: Api, manifest: Object) -> Object:
     return await api.merge(SECRET, live, {"data": gone | manifest["data"]})
 
 
+async def owned_child(api: Api, kind: Kind, namespace: str, name: str, owner_uid: str) -> Object | None:
+    """The child of this owner, None where none of that name is this owner's."""
+    live = await api.get(kind, namespace, name)
+    return live if live is not None and owner_uid in _owners(live) else None
+
+
 async def delete_child(api: Api, kind: Kind, namespace: str, name: str, owner_uid: str) -> bool:
     """Delete a child of this owner, if it is there. True when one was deleted."""
-    live = await api.get(kind, namespace, name)
-    if live is None or owner_uid not in _owners(live):
+    live = await owned_child(api, kind, namespace, name, owner_uid)
+    if live is None:
         return False
     await api.delete(kind, live)
     return True

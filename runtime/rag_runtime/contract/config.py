@@ -36,11 +36,21 @@ class Document(BaseModel):
         return hashlib.sha256(self.canonical().encode()).hexdigest()[:length]
 
 
+def _absent(value: object) -> bool:
+    return value is None
+
+
+TrustFile = Annotated[PurePosixPath | None, Field(exclude_if=_absent)]
+"""Written only where there is one: a runtime of the release before knows no such field."""
+
+
 class Endpoint(Document):
     """An OpenAI-compatible endpoint; the key is read from its file per request, so a rotation needs no restart."""
 
     base_url: str
     api_key_file: PurePosixPath | None = None
+    ca_file: TrustFile = None
+    """PEM certificates that the server's is checked against, and no others; None: the public authorities."""
 
 
 class EmbeddingProfile(Document):
@@ -207,6 +217,8 @@ class HttpSource(Document):
     depth: int = 0
     allowed_hosts: list[str] = []
     """Hosts that may be reached although private, or, when not empty, the only public ones that may be."""
+    ca_file: TrustFile = None
+    """PEM certificates that servers' are checked against beside the public authorities."""
 
 
 class SourceConfig(Document):

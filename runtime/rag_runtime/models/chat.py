@@ -14,6 +14,7 @@ from rag_runtime.models.endpoint import error_fields, error_of, headers_for, rej
 from rag_runtime.models.ports import Delta, Passage, Turn, Usage
 from rag_runtime.models.prompt import messages_for
 from rag_runtime.models.sse import Events
+from rag_runtime.models.wire import distrusted, open_session
 
 Finish = Literal["stop", "length", "content_filter"]
 
@@ -70,7 +71,7 @@ class ChatAnswerer:
         endpoint, model = self._chat.endpoint, self.model
         payload = {"model": model, "messages": messages, "stream": True, "stream_options": {"include_usage": True}}
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar())
+            self._session = open_session(endpoint, self._timeout)
         url, headers = url_of(endpoint, "chat/completions"), headers_for(endpoint)
         answer = _Answer()
         try:
@@ -85,7 +86,8 @@ class ChatAnswerer:
         except TimeoutError as error:
             raise unavailable(endpoint, model, f"no complete answer within {self._timeout.total:g} s") from error
         except aiohttp.ClientError as error:
-            raise unavailable(endpoint, model, f"the connection failed ({type(error).__name__})") from error
+            problem = distrusted(error) or f"the connection failed ({type(error).__name__})"
+            raise unavailable(endpoint, model, problem) from error
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise rejected(endpoint, model, "its answer is no stream of completions; check the base URL") from error
         if answer.failure:

@@ -12,6 +12,7 @@ from rag_runtime.models.endpoint import error_of, headers_for, rejected, unavail
 from rag_runtime.models.errors import ModelRejected
 from rag_runtime.models.ports import Vector, Vectors
 from rag_runtime.models.vectors import WrongDimensions, rows_of, to_vectors
+from rag_runtime.models.wire import distrusted, open_session
 
 
 class EndpointQuestionEmbedder:
@@ -66,7 +67,7 @@ class EndpointQuestionEmbedder:
     async def _post(self, payload: dict[str, Any]) -> bytes:
         endpoint, model = self._endpoint, self._profile.model
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar())
+            self._session = open_session(endpoint, self._timeout)
         url, headers = url_of(endpoint, "embeddings"), headers_for(endpoint)
         try:
             async with self._session.post(url, json=payload, headers=headers) as response:
@@ -77,4 +78,5 @@ class EndpointQuestionEmbedder:
         except TimeoutError as error:
             raise unavailable(endpoint, model, f"no answer within {self._timeout.total:g} s") from error
         except aiohttp.ClientError as error:
-            raise unavailable(endpoint, model, f"it can't be reached ({type(error).__name__})") from error
+            problem = distrusted(error) or f"it can't be reached ({type(error).__name__})"
+            raise unavailable(endpoint, model, problem) from error

@@ -8,12 +8,13 @@ from rag_operator.api.cron import spread
 from rag_operator.api.parse import parse_pipeline, parse_tenant
 from tests.integration.admission.conftest import Kubectl
 from tests.unit.api.examples import TAKEN, Example
+from tests.unit.api.pods import REFUSED_PODS, TAKEN_PODS
 from tests.unit.api.refused import REFUSED
 
 pytestmark = pytest.mark.integration
 
 
-@pytest.mark.parametrize("example", TAKEN, ids=lambda e: e.about)
+@pytest.mark.parametrize("example", TAKEN + TAKEN_PODS, ids=lambda e: e.about)
 def test_a_right_resource_is_taken_and_reads_back_the_same(kubectl: Kubectl, example: Example) -> None:
     done = kubectl.apply(example.resource(), "--dry-run=server", "-o", "json")
     assert done.returncode == 0, done.stderr
@@ -21,7 +22,7 @@ def test_a_right_resource_is_taken_and_reads_back_the_same(kubectl: Kubectl, exa
     assert parse(json.loads(done.stdout)).spec == parse(example.resource()).spec
 
 
-@pytest.mark.parametrize("example", REFUSED, ids=lambda e: e.about)
+@pytest.mark.parametrize("example", REFUSED + REFUSED_PODS, ids=lambda e: e.about)
 def test_a_wrong_resource_is_refused_with_its_sentence(kubectl: Kubectl, example: Example) -> None:
     done = kubectl.apply(example.resource(), "--dry-run=server")
     assert done.returncode != 0, done.stdout

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import json
+import time
 from functools import partial
 from typing import Any
 
@@ -11,8 +13,10 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from tests.support.operator import HANDBOOK, World, eventually, pipeline, tenant
+from tests.unit.api.pods import PLACED, WORKLOAD
 
 pytestmark = pytest.mark.integration
+ROLE = "eks.amazonaws.com/role-arn"
 ELSEWHERE = '{"data":{"host":"ZWxzZXdoZXJl","x":"eA=="}}'
 CHILDREN = [
     ("service", "support"),
@@ -31,6 +35,16 @@ CHILDREN = [
 
 def _children(here: World) -> list[dict[str, Any]]:
     return [live for kind, name in CHILDREN if (live := here.get(kind, name))]
+
+
+def _annotations(here: World, kind: str, name: str) -> dict[str, str]:
+    found: dict[str, str] = (here.get(kind, name) or {})["metadata"]["annotations"]
+    return found
+
+
+def _template(here: World) -> dict[str, Any]:
+    found: dict[str, Any] = (here.get("deployment", "support-query") or {})["spec"]["template"]
+    return found
 
 
 @pytest.mark.parametrize("order", ["pipeline first", "tenant first"])
@@ -91,6 +105,47 @@ def test_drift_of_any_child_is_corrected(here: World, database: str) -> None:
     assert annotations["someone.example/note"] == "kept"
 
 
+def test_what_is_said_about_pods_arrives_stays_and_rests(here: World, database: str) -> None:
+    here.operator(resync_seconds="2")
+    own = {"topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"}
+    query = {**WORKLOAD, "topologySpreadConstraints": [own, *WORKLOAD["topologySpreadConstraints"][:1]]}
+    placed = pipeline(query={"pod": query}, ingestion={"pod": WORKLOAD}, cache=PLACED["cache"])
+    here.apply(placed, tenant(suspend=True), HANDBOOK, here.database_secret(database))
+    here.wait_condition("ragtenant", "acme", "Ready", "Suspended")
+    eventually(lambda: here.get("deployment", "support-query"), "the query pods")
+    edited = {"metadata": {"labels": {"team": "x", "theirs": "kept"}}, "spec": {"nodeSelector": {"disk": "x"}}}
+    patch = json.dumps({"spec": {"template": edited}})
+    here.kubectl("patch", "deployment", "support-query", "--type=merge", "-p", patch)
+    here.kubectl("annotate", "serviceaccount", "support-query", "--overwrite", f"{ROLE}=x", "someone.example/note=kept")
+    here.apply(placed | {"spec": placed["spec"] | {"scaling": {"replicas": 3}}})
+    eventually(lambda: _template(here)["spec"]["nodeSelector"]["disk"] == "ssd", "the drift is mended")
+    labels = _template(here)["metadata"]["labels"]
+    assert (labels["team"], labels["theirs"]) == ("search", "kept")
+    role = WORKLOAD["serviceAccountAnnotations"][ROLE]
+    eventually(lambda: _annotations(here, "serviceaccount", "support-query")[ROLE] == role, "the account's role")
+    assert _annotations(here, "serviceaccount", "support-query")["someone.example/note"] == "kept"
+    assert (here.get("serviceaccount", "support-ingestion") or {})["automountServiceAccountToken"] is False
+    time.sleep(2)
+    mark = here.api.audit.mark()
+    time.sleep(6)
+    assert not [e for e in here.api.audit.writes(mark, user=here.user) if e.resource != "leases"]
+
+
+def test_an_account_that_is_no_longer_asked_for_loses_its_role_and_stays(here: World, database: str) -> None:
+    here.operator()
+    said = {"pod": {"serviceAccountAnnotations": WORKLOAD["serviceAccountAnnotations"]}}
+    here.apply(pipeline(query=said), here.database_secret(database))
+    eventually(lambda: here.get("deployment", "support-query"), "the query pods")
+    assert _template(here)["spec"]["serviceAccountName"] == "support-query"
+    assert not here.get("serviceaccount", "support-ingestion")
+    here.kubectl("create", "serviceaccount", "support-ingestion")
+    here.apply(pipeline())
+    eventually(lambda: "serviceAccountName" not in _template(here)["spec"], "pods without an account")
+    assert ROLE not in _annotations(here, "serviceaccount", "support-query")
+    assert "ownerReferences" not in (here.get("serviceaccount", "support-ingestion") or {})["metadata"]
+    assert here.condition("ragpipeline", "support", "Degraded")["status"] == "False"
+
+
 def test_an_autoscaler_owns_the_replicas_and_giving_it_up_sets_them_again(here: World, database: str) -> None:
     here.operator()
     here.apply(pipeline(scaling={"minReplicas": 2, "maxReplicas": 5}), here.database_secret(database))
@@ -121,6 +176,23 @@ def _gone(here: World, name: str) -> bool:
 
 def _port(dsn: str) -> int:
     return int(str(conninfo_to_dict(dsn)["port"]))
+
+
+def test_a_redis_of_one_s_own_takes_the_managed_one_s_place_and_gives_it_back(
+    here: World, database: str, redis_url: str
+) -> None:
+    own = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "own"}, "stringData": {"url": redis_url}}
+    here.operator()
+    here.apply(pipeline(), own, here.database_secret(database))
+    eventually(lambda: here.get("deployment", "support-cache"), "the managed cache")
+    here.apply(pipeline(cache={"secretRef": {"name": "absent"}}))
+    here.wait_condition("ragpipeline", "support", "CacheReady", "SecretNotFound")
+    assert here.get("deployment", "support-cache"), "what pods use stays until there is another"
+    here.apply(pipeline(cache={"secretRef": {"name": "own"}}))
+    here.wait_condition("ragpipeline", "support", "CacheReady", "AsExpected")
+    eventually(lambda: not here.get("deployment", "support-cache") and not here.get("service", "support-cache"), "gone")
+    here.apply(pipeline())
+    eventually(lambda: here.get("deployment", "support-cache") and here.get("service", "support-cache"), "back")
 
 
 def test_no_secret_value_stands_in_logs_events_status_or_config_maps(here: World, database: str) -> None:

@@ -101,6 +101,10 @@ TAKEN = [
     pipeline("the built-in answerer", {"llm": {"builtIn": {"model": "Extractive"}, "temperature": "2.0"}}),
     pipeline("a chat model", {"llm": {"models": [{"model": "gpt-4o-mini", "endpoint": OPENAI}]}}),
     pipeline("a chat model without a key", {"llm": {"models": [{"name": "own", "model": "m", "endpoint": LOCAL}]}}),
+    pipeline(
+        "a private authority", {"llm": {"models": [{"model": "m", "endpoint": LOCAL | {"caRef": {"name": "a"}}}]}}
+    ),
+    pipeline("an authority of sites", {"ingestion": {"sources": {"caRef": {"name": "a.b", "key": "bundle.pem"}}}}),
     pipeline("fixed replicas", {"scaling": {"replicas": 3}}),
     pipeline("a range of replicas", {"scaling": {"minReplicas": 2, "maxReplicas": 2, "metrics": [{"type": "CPU"}]}}),
     pipeline(

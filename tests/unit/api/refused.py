@@ -73,8 +73,8 @@ REFUSED = [
         pipeline(
             f"a selector with {about}",
             {"access": {"networkPolicy": {"allowFrom": [{selector: {"matchExpressions": [expression]}}]}}},
-            f"spec.access.networkPolicy.allowFrom[0].{selector}.matchExpressions[0].values",
-            "give values with In and NotIn",
+            f"spec.access.networkPolicy.allowFrom[0].{selector}.matchExpressions[0]",
+            "In and NotIn need values",
         )
         for about, selector, expression in (
             ("In and no values", "podSelector", {"key": "a", "operator": "In"}),
@@ -94,7 +94,7 @@ REFUSED = [
         "a label's key with a space",
         {"access": {"networkPolicy": {"allowFrom": [{"podSelector": {"matchLabels": {"a b": "c"}}}]}}},
         "spec.access.networkPolicy.allowFrom[0].podSelector.matchLabels",
-        "write a label's key",
+        "write a key such as",
     ),
     # embedding, chunks and index
     pipeline(
@@ -249,7 +249,7 @@ REFUSED = [
         "a monitor's label that is none",
         {"observability": {"alerts": {"labels": {"release": "a b"}}}},
         "spec.observability.alerts.labels.release",
-        "write a label's value",
+        "write at most 63 letters",
     ),
     pipeline(
         "metrics for fixed replicas",
@@ -373,6 +373,12 @@ REFUSED = [
         "a key that no Secret has",
         {"embedding": {"endpoint": {"secretRef": {"name": "a", "key": "a/b"}}, "model": "m", "dimensions": 8}},
         "spec.embedding.endpoint.secretRef.key",
+        "write a key of the Secret or ConfigMap",
+    ),
+    pipeline(
+        "a key that no ConfigMap has",
+        {"ingestion": {"sources": {"caRef": {"name": "a", "key": "a/b"}}}},
+        "spec.ingestion.sources.caRef.key",
         "write a key of the Secret or ConfigMap",
     ),
     # schema

@@ -10,9 +10,11 @@ from rag_operator.api import API_VERSION, resolve
 from rag_operator.api.parse import parse_pipeline, parse_tenant
 from rag_operator.api.pipeline import RagPipeline
 from rag_operator.api.tenant import RagTenant
-from rag_operator.build import cache, config, ingest, monitors, network, postgres, query, scaling
+from rag_operator.build import cache, config, ingest, monitors, network, pods, postgres, query, scaling
 from rag_operator.build.common import DatabaseAddress, Manifest, Release
 from rag_runtime.contract.names import CatalogNames, TenantNames
+from tests.unit.api.examples import LOCAL
+from tests.unit.api.pods import PLACED
 
 PASSWORD = "s3cret-admin"
 CACHE_PASSWORD = "s3cret/cache:@"
@@ -54,6 +56,13 @@ HOSTED: dict[str, Any] = {
     },
     "access": {"networkPolicy": {"allowFrom": ALLOW_FROM}},
     "observability": {"serviceMonitor": {"labels": {"release": "prom"}}, "alerts": {"labels": {"release": "prom"}}},
+}
+CORP = {"name": "corp-ca"}
+PRIVATE: dict[str, Any] = {
+    "database": {"managed": {}},
+    "embedding": {"endpoint": LOCAL | {"caRef": CORP}, "model": "m", "dimensions": 8},
+    "llm": {"models": [{"model": "m", "endpoint": LOCAL | {"caRef": CORP | {"key": "chat.pem"}}}]},
+    "ingestion": {"sources": {"caRef": {"name": "sites.ca", "key": "bundle"}}},
 }
 SOURCES = [
     {"name": "handbook", "configMapRef": {"name": "acme.handbook"}, "include": ["**/*.md"], "metadata": {"a": "b"}},
@@ -114,11 +123,14 @@ PIPELINES = {
         }
     ),
     "a long name": pipeline(name="p" * 40),
+    "placed": pipeline(PLACED, name="placed"),
+    "of private authorities": pipeline(PRIVATE),
 }
 TENANTS = {
     "of all sources": tenant(annotations=ANNOTATIONS),
     "suspended": tenant({"suspend": True, "schedule": "0 3 * * *"}),
     "a long name": tenant(name="t" * 63, of="p" * 40),
+    "placed": tenant(name="far", of="placed"),
 }
 
 
@@ -139,6 +151,7 @@ def pipeline_manifests(of: RagPipeline) -> Iterator[Manifest]:
     yield config_map
     yield query.query_database_secret(of, ADDRESS, {"query-00": ("role", QUERY_PASSWORD)})
     yield query.query_service(of)
+    yield from filter(pods.is_wanted, pods.service_accounts(of))
     replicas = None if of.spec.scaling.min_replicas else of.spec.scaling.replicas or 2
     inputs = query.QueryInputs(config_map["metadata"]["name"], {"openai": "uid/3"}, replicas)
     yield query.query_deployment(of, RELEASE, inputs)

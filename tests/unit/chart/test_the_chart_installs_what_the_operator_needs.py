@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from rag_operator.build.common import Proxy
 from rag_operator.engine.settings import from_environment
 from tests.unit.chart.conftest import CHART, Helm, Object
 
@@ -128,9 +129,23 @@ def test_images_are_overridden_by_tag_digest_and_registry(helm: Helm) -> None:
     assert spec["containers"][0]["image"] == "mirror.example/rag/rag-operator/operator:dev"
     assert spec["imagePullSecrets"] == [{"name": "mirror"}]
     assert named(manifests, "Pod")["rag-operator-check"]["spec"]["imagePullSecrets"] == [{"name": "mirror"}]
+    assert from_environment(environment(manifests), "0.1.0").release.pull_secrets == ("mirror",)
+    assert from_environment(environment(helm.template()), "0.1.0").release.pull_secrets == ()
     assert environment(manifests)["RAG_OPERATOR_RUNTIME_IMAGE"] == f"mirror.example/rag/rag-operator/runtime@{digest}"
     assert environment(manifests)["RAG_OPERATOR_POSTGRES_IMAGE"] == "mirror.example/rag/my/postgres:18"
     assert environment(manifests)["RAG_OPERATOR_REDIS_IMAGE"] == "mirror.example/rag/redis:8"
+
+
+def test_the_proxies_of_pods_reach_the_operator_and_do_not_lead_its_own_calls(helm: Helm) -> None:
+    values = {"proxy": {"https": "http://proxy:3128", "http": "http://proxy:3129", "noProxy": [".corp", "10.0.0.0/8"]}}
+    env = environment(helm.template(values))
+    assert from_environment(env, "0.1.0").release.proxy == Proxy(
+        "http://proxy:3128", "http://proxy:3129", (".corp", "10.0.0.0/8")
+    )
+    assert not {"HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"} & env.keys()
+    assert from_environment(environment(helm.template()), "0.1.0").release.proxy == Proxy()
+    with pytest.raises(ValueError, match="RAG_OPERATOR_HTTPS_PROXY: write http://host:port"):
+        from_environment(env | {"RAG_OPERATOR_HTTPS_PROXY": "http://user:word@proxy:1"}, "0.1.0")
 
 
 def test_without_namespaces_the_operator_has_one_cluster_role(helm: Helm) -> None:
@@ -167,8 +182,21 @@ def test_the_lease_is_one_name_in_the_operators_own_namespace(helm: Helm) -> Non
     manifests = helm.template(release="mine")
     (role,) = (m for m in manifests if m["kind"] == "Role")
     assert role["metadata"]["namespace"] == "rag-system"
-    assert [rule.get("resourceNames") for rule in role["rules"]] == [None, ["mine-rag-operator"]]
+    own = ["mine-rag-operator"]
+    assert [(rule["resources"], rule.get("resourceNames")) for rule in role["rules"]] == [
+        (["leases"], None),
+        (["leases"], own),
+        (["deployments"], own),
+    ]
     assert environment(manifests)["RAG_OPERATOR_LEASE_NAME"] == "mine-rag-operator"
+
+
+def test_an_uninstall_releases_what_only_the_operator_could(helm: Helm) -> None:
+    (job,) = (m for m in helm.template() if m["kind"] == "Job")
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-delete"
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert container["command"] == ["rag-operator", "release"]
+    assert not [m for m in helm.template({"uninstall": {"releaseFinalizers": False}}) if m["kind"] == "Job"]
 
 
 def test_kinds_survive_uninstall_and_can_be_left_to_others(helm: Helm) -> None:
@@ -200,6 +228,8 @@ def test_any_release_name_gives_valid_names(helm: Helm, release: str) -> None:
         ({"images": {"pullPolicy": "Sometimes"}}, "value must be one of 'Always', 'IfNotPresent', 'Never'"),
         ({"watchNamespaces": ["Not A Name"]}, "watchNamespaces/0"),
         ({"logLevel": "loud"}, "logLevel"),
+        ({"proxy": {"https": "http://user:word@proxy:3128"}}, "proxy/https"),
+        ({"proxy": {"noProxy": ["a,b"]}}, "proxy/noProxy/0"),
         ({"images": {"redis": {"digest": "latest"}}}, "images/redis/digest"),
     ],
 )

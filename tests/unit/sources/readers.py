@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 
 import pytest
 from aiohttp.abc import AbstractResolver
@@ -22,9 +23,11 @@ async def reader_of(
     known: Mapping[str, str] | None = None,
     exclude: Sequence[str] = (),
     include: Sequence[str] = (),
+    ca: Path | None = None,
 ) -> AsyncGenerator[HttpReader, None]:
     """An http source named "site" that takes up to 1,000 bytes a page."""
-    source = HttpSource(urls=list(urls), depth=depth, allowed_hosts=list(allowed))
+    ca_file = PurePosixPath(ca) if ca else None
+    source = HttpSource(urls=list(urls), depth=depth, allowed_hosts=list(allowed), ca_file=ca_file)
     config = SourceConfig(name="site", source=source, exclude=list(exclude), include=list(include))
     stored = dict(known or {})
     reader = HttpReader(config, source, 1000, known=stored.get, resolver=names)

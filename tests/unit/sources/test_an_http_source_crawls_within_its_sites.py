@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from rag_runtime.ingest.sources import SourceUnavailable, http, page
+from rag_runtime.ingest.sources import SourceUnavailable, http, routes
 from tests.unit.sources.readers import listed, reader_of, refusal
 from tests.unit.sources.web import Names, Site, running_site
 
@@ -178,7 +178,7 @@ async def test_a_site_that_does_not_answer_times_out(site: Site, monkeypatch: py
 
     import aiohttp
 
-    monkeypatch.setattr(page, "_TIMEOUT", aiohttp.ClientTimeout(total=0.2))
+    monkeypatch.setattr(routes, "_TIMEOUT", aiohttp.ClientTimeout(total=0.2))
     site.pages["/silent"] = silent
     async with reader_of(site.url(HOST, "/silent"), names=NAMES, allowed=[HOST]) as reader:
         assert (await refusal(reader)).reason == "TimedOut"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
 from aiohttp import web
@@ -15,8 +16,11 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 class Site:
     """What the server gives by path, and which paths it was asked for, in order."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, scheme: str = "http") -> None:
         self.port = port
+        self.scheme = scheme
+        self.hosts: list[str] = []
+        """What each request named as its host."""
         self.pages: dict[str, Handler] = {}
         self.otherwise: Handler | None = None
         """What answers for every other path; None: 404."""
@@ -36,24 +40,25 @@ class Site:
 
     def url(self, host: str, path: str = "/") -> str:
         """An URL of this server under a name of the test's."""
-        return f"http://{host}:{self.port}{path}"
+        return f"{self.scheme}://{host}:{self.port}{path}"
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer any request."""
         self.asked.append(request.path_qs)
+        self.hosts.append(request.host)
         handler = self.pages.get(request.path_qs, self.otherwise)
         return await handler(request) if handler else web.Response(status=404)
 
 
 @contextlib.asynccontextmanager
-async def running_site() -> AsyncGenerator[Site, None]:
+async def running_site(tls: ssl.SSLContext | None = None) -> AsyncGenerator[Site, None]:
     """Run a site on a loopback port."""
     listener = socket.create_server(("127.0.0.1", 0))
-    site = Site(listener.getsockname()[1])
+    site = Site(listener.getsockname()[1], "https" if tls else "http")
     server = web.Server(site.handle)
     runner = web.ServerRunner(server, shutdown_timeout=0.1)
     await runner.setup()
-    await web.SockSite(runner, listener).start()
+    await web.SockSite(runner, listener, ssl_context=tls).start()
     try:
         yield site
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
 
@@ -17,6 +18,8 @@ from rag_runtime.ingest.sources.addresses import HostRules
 from rag_runtime.ingest.sources.base import Fetched, Item, ItemError, SourceUnavailable
 from rag_runtime.ingest.sources.globs import selector
 from rag_runtime.ingest.sources.page import Page, PageClient
+from rag_runtime.ingest.sources.routes import Routes
+from rag_runtime.proxies import Proxies
 
 MAX_PAGES = 10_000
 DEADLINE_SECONDS = 3600.0
@@ -40,7 +43,9 @@ class HttpReader:
         """As `factory.open_source`; `resolver` replaces the machine's name resolution."""
         self.name = config.name
         self._source = source
-        self._client = PageClient(config.name, HostRules(source.allowed_hosts), max_bytes, resolver)
+        rules = HostRules(source.allowed_hosts)
+        routes = Routes(rules, Proxies.of(os.environ), source.ca_file, resolver)
+        self._client = PageClient(config.name, rules, max_bytes, routes)
         self._known = known
         self._takes = selector(config.include, config.exclude)
         self._follows = selector((), config.exclude)

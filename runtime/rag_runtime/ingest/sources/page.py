@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import aiohttp
-from aiohttp.abc import AbstractResolver
 from yarl import URL
 
-from rag_runtime.ingest.sources.addresses import AddressRefused, GuardedResolver, HostRules
-from rag_runtime.ingest.sources.base import ItemError
+from rag_runtime.ingest.sources.addresses import AddressRefused, HostRules
+from rag_runtime.ingest.sources.base import ItemError, SourceUnavailable
+from rag_runtime.ingest.sources.routes import NotResolved, Routes, Untrusting
 
 MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_TIMEOUT = aiohttp.ClientTimeout(total=120, sock_connect=10, sock_read=30)
 _BLOCK = 64 * 1024
-_HEADERS = {"User-Agent": "rag-operator", "Accept": "text/html, text/*;q=0.9, application/pdf;q=0.9, */*;q=0.5"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +29,17 @@ class Page:
 class PageClient:
     """Gets pages for one source. Connects only to what its rules admit."""
 
-    def __init__(self, name: str, rules: HostRules, max_bytes: int, resolver: AbstractResolver | None = None) -> None:
+    def __init__(self, name: str, rules: HostRules, max_bytes: int, routes: Routes) -> None:
         self._name = name
         self._rules = rules
         self._max_bytes = max_bytes
-        self._resolver = resolver
-        self._session: aiohttp.ClientSession | None = None
+        self._routes = routes
 
     async def get(self, url: URL, validator: str | None = None) -> Page:
         """The page at `url`, with a conditional request when a validator of it is known.
 
-        Raises ItemError: AddressRefused, NotFound, HttpStatus, Unreachable, TimedOut, TooManyRedirects, TooLarge.
+        Raises ItemError: AddressRefused, NotFound, HttpStatus, Unreachable, TimedOut, TooManyRedirects, TooLarge;
+        SourceUnavailable where no server could be trusted.
         """
         here = url
         try:
@@ -53,25 +51,29 @@ class PageClient:
                 here = answer
         except AddressRefused as error:
             raise self._refused(url, here, error) from error
+        except NotResolved as error:
+            raise self._problem("Unreachable", url, str(error)) from error
+        except Untrusting as error:
+            raise SourceUnavailable(f"source {self._name!r}: {error}") from error
         except TimeoutError as error:
             raise self._problem("TimedOut", url, "it did not answer in time; check the site, or exclude it") from error
         except (aiohttp.ClientError, ValueError) as error:
             if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, AddressRefused):
                 raise self._refused(url, here, error.os_error) from error
-            raise self._problem(
-                "Unreachable", url, f"it can't be reached ({error}); check the URL and the site"
-            ) from error
+            raise self._problem("Unreachable", url, _unreachable(error)) from error
         raise self._problem("TooManyRedirects", url, f"more than {MAX_REDIRECTS} redirects; name the final URL")
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
+        await self._routes.close()
 
     async def _once(self, url: URL, validator: str | None) -> Page | URL:
         """The page, or where it redirects to."""
-        session = self._open()
-        async with session.get(url, headers=_conditions(validator), allow_redirects=False) as response:
+        route = await self._routes.to(url)
+        headers = _conditions(validator) | route.headers
+        async with route.session.get(
+            route.url, headers=headers, proxy=route.proxy, server_hostname=route.host, allow_redirects=False
+        ) as response:
             if response.status in _REDIRECTS and (target := response.headers.get("Location")):
                 return url.join(URL(target)).with_fragment(None)
             if response.status == 304 and validator:
@@ -100,16 +102,6 @@ class PageClient:
             raise self._problem("TooLarge", url, f"larger than {self._max_bytes} bytes; raise ingestion.maxFileSize")
         return b"".join(parts)
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            resolver = GuardedResolver(self._resolver or aiohttp.ThreadedResolver(), self._rules)
-            # No cache of names: what was checked is what is connected to, every time.
-            connector = aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, limit=4)
-            self._session = aiohttp.ClientSession(
-                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), timeout=_TIMEOUT, headers=_HEADERS
-            )
-        return self._session
-
     def _refused(self, url: URL, here: URL, error: AddressRefused) -> ItemError:
         led = "" if here == url else f" it redirects to {here.with_user(None)}, and"
         mend = "list the host in the source's allowedHosts if it may be read"
@@ -117,6 +109,14 @@ class PageClient:
 
     def _problem(self, reason: str, url: URL, problem: str) -> ItemError:
         return ItemError(reason, f"source {self._name!r}: {url.with_user(None)}: {problem}")
+
+
+def _unreachable(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy refuses to lead there (status {error.status}); ask whoever runs it"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return "its certificate is not trusted; name its authority in the pipeline's ingestion.sources.caRef"
+    return f"it can't be reached ({error}); check the URL and the site"
 
 
 def _conditions(validator: str | None) -> dict[str, str]:

@@ -1,0 +1,94 @@
+"""A13: certificates of private authorities, from their ConfigMap to the pods; and proxies on the way out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.certificates import Authority
+from tests.support.operator import HANDBOOK, World, eventually, pipeline, tenant
+
+pytestmark = pytest.mark.integration
+ENDPOINT = {"baseURL": "https://models.corp.example/v1", "caRef": {"name": "corp-ca"}}
+CHAT = {"models": [{"model": "m", "endpoint": ENDPOINT}]}
+
+
+def authority(folder: Path, name: str) -> dict[str, Any]:
+    """A ConfigMap with a new authority's certificate."""
+    made = Authority(folder / name)
+    made.create()
+    text = made.crt("ca").read_text()
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "corp-ca"}, "data": {"ca.crt": text}}
+
+
+def revisions(here: World) -> tuple[int, str]:
+    """How often the query Deployment's spec has changed, and the versions that its pods trust."""
+    live = here.get("deployment", "support-query") or {}
+    annotations = live["spec"]["template"]["metadata"]["annotations"]
+    return live["metadata"]["generation"], annotations.get("rag-operator.dev/ca-versions", "")
+
+
+def look(here: World, mark: str) -> None:
+    """Wait until the operator has looked again: at a change of the resource it looks at once."""
+    here.apply(pipeline(llm=CHAT | {"noAnswer": mark}))
+    generation = (here.get("ragpipeline", "support") or {})["metadata"]["generation"]
+    eventually(
+        lambda: (here.get("ragpipeline", "support") or {}).get("status", {}).get("observedGeneration") == generation,
+        f"the operator looks at {mark}",
+    )
+
+
+def test_missing_certificates_are_told_and_heal_and_changed_ones_roll_the_pods_once(
+    here: World, database: str, tmp_path: Path
+) -> None:
+    here.operator(resync_seconds="2")
+    here.apply(pipeline(llm=CHAT), here.database_secret(database))
+    said = here.wait_condition("ragpipeline", "support", "Degraded", "CANotFound")
+    assert said["message"] == f"caRef: ConfigMap {here.namespace}/corp-ca does not exist: create it"
+    assert revisions(here)[1] == ""
+    here.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "corp-ca"}, "data": {"other": "x"}})
+    said = here.wait_condition("ragpipeline", "support", "Degraded", "CAInvalid")
+    assert "lacks the key ca.crt: add it" in said["message"]
+    here.kubectl("patch", "configmap", "corp-ca", "--type=merge", "-p", '{"data":{"ca.crt":"no certificate"}}')
+    eventually(
+        lambda: "holds no PEM certificates" in here.condition("ragpipeline", "support", "Degraded")["message"], "said"
+    )
+    before, none = revisions(here)
+    assert none == ""
+
+    here.apply(authority(tmp_path, "first"))
+    here.wait_condition("ragpipeline", "support", "Degraded", "AsExpected")
+    healed, first = revisions(here)
+    assert healed == before + 1
+    assert first.startswith("corp-ca/ca.crt=")
+
+    here.kubectl("label", "configmap", "corp-ca", "someone.example/note=x")
+    here.kubectl("delete", "configmap", "corp-ca")
+    here.wait_condition("ragpipeline", "support", "Degraded", "CANotFound")
+    assert revisions(here) == (healed, first), "neither a label nor an absence rolls pods"
+    here.apply(authority(tmp_path, "second"))
+    eventually(lambda: revisions(here)[1] != first, "the new certificates")
+    changed, second = revisions(here)
+    look(here, "again")
+    look(here, "and again")
+    assert revisions(here)[1] == second
+    assert changed == healed + 1
+    spec = (here.get("deployment", "support-query") or {})["spec"]["template"]["spec"]
+    assert "/etc/rag/ca/corp-ca" in [mount["mountPath"] for mount in spec["containers"][0]["volumeMounts"]]
+
+
+def test_proxies_reach_the_pods_that_call_out(here: World, database: str) -> None:
+    here.operator(https_proxy="http://proxy.corp.example:3128", no_proxy=".corp.example", image_pull_secrets="mirror")
+    here.apply(pipeline(), tenant(), HANDBOOK, here.database_secret(database))
+    eventually(lambda: here.get("cronjob", "acme-ingest"), "the ingestion")
+    query = (here.get("deployment", "support-query") or {})["spec"]["template"]["spec"]
+    ingestion = (here.get("cronjob", "acme-ingest") or {})["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    redis = (here.get("deployment", "support-cache") or {})["spec"]["template"]["spec"]
+    for spec in (query, ingestion):
+        env = {one["name"]: one.get("value") for one in spec["containers"][0]["env"]}
+        assert env["HTTPS_PROXY"] == "http://proxy.corp.example:3128"
+        assert env["NO_PROXY"] == "localhost,127.0.0.1,::1,.svc,.cluster.local,.corp.example"
+    for spec in (query, ingestion, redis):
+        assert spec["imagePullSecrets"] == [{"name": "mirror"}]

@@ -1,0 +1,76 @@
+"""A small real HTTP proxy on loopback: CONNECT tunnels and requests in absolute form, as corporate ones take them.
+
+async with forward_proxy({"models.example": "127.0.0.1"}) as proxy:
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+
+from yarl import URL
+
+
+@dataclass
+class ForwardProxy:
+    """A running proxy. `addresses` is its own resolution of names; `refuses`: it answers 403 to everything."""
+
+    addresses: dict[str, str]
+    port: int = 0
+    refuses: bool = False
+    asked: list[str] = field(default_factory=list)
+    """What it was asked for: `CONNECT host:port`, or `GET http://…`."""
+
+    @property
+    def url(self) -> str:
+        """What HTTPS_PROXY takes."""
+        return f"http://127.0.0.1:{self.port}"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection."""
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            method, target, _ = head.split("\r\n", 1)[0].split(" ")
+            self.asked.append(f"{method} {target}")
+            url = URL(f"http://{target}" if method == "CONNECT" else target)
+            if self.refuses:
+                writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            else:
+                await self._lead(url, method, head, (reader, writer))
+        writer.close()
+
+    async def _lead(
+        self, url: URL, method: str, head: str, client: tuple[asyncio.StreamReader, asyncio.StreamWriter]
+    ) -> None:
+        host = self.addresses.get(url.host or "", url.host or "")
+        inner_reader, inner_writer = await asyncio.open_connection(host, url.port)
+        if method == "CONNECT":
+            client[1].write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        else:  # RFC 9112 §3.2.2: the host is the request target's, whatever Host said
+            rest = [line for line in head.split("\r\n")[1:] if not line.lower().startswith(("host:", "connection:"))]
+            lines = [f"{method} {url.raw_path_qs} HTTP/1.1", f"Host: {url.authority}", "Connection: close", *rest]
+            inner_writer.write("\r\n".join(lines).encode())
+        await asyncio.gather(_pour(client[0], inner_writer), _pour(inner_reader, client[1]))
+
+
+async def _pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+@contextlib.asynccontextmanager
+async def forward_proxy(addresses: Mapping[str, str] | None = None) -> AsyncGenerator[ForwardProxy, None]:
+    """Run a proxy within this event loop."""
+    proxy = ForwardProxy(dict(addresses or {}))
+    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    proxy.port = server.sockets[0].getsockname()[1]
+    try:
+        yield proxy
+    finally:
+        server.close()
