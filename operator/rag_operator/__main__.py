@@ -1,4 +1,4 @@
-"""`rag-operator run` reconciles; `rag-operator check` says whether this process could."""
+"""`rag-operator run` reconciles; `check` says whether this process could; `release` is for before an uninstall."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from importlib.metadata import version
 
 from rag_operator.engine.settings import Settings, from_environment
+from rag_operator.engine.uninstall import release
 from rag_operator.handlers import logs, process
 from rag_operator.kube.client import Api
 from rag_operator.kube.kinds import PIPELINE, TENANT
@@ -21,13 +22,24 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="run the operator")
     commands.add_parser("check", help="exit 0 when the API server answers and knows our kinds")
+    commands.add_parser("release", help="scale the operator to 0 and take its finalizers off; data and pods stay")
     arguments = parser.parse_args()
     try:
         settings = from_environment(os.environ, version("rag-operator"))
     except ValueError as error:
         sys.exit(f"rag-operator: {error}")
     logs.configure(settings.log_level)
-    asyncio.run(process.run(settings) if arguments.command == "run" else _check(settings))
+    asyncio.run({"run": process.run, "check": _check, "release": _release}[arguments.command](settings))
+
+
+async def _release(settings: Settings) -> None:
+    api = await Api.connect(settings.kubeconfig)
+    try:
+        await release(api, settings, lambda line: print(line, flush=True))
+    except TimeoutError:
+        sys.exit(f"rag-operator: a replica keeps Lease {settings.namespace}/{settings.lease_name}: end it, try again")
+    finally:
+        await api.close()
 
 
 async def _check(settings: Settings) -> None:

@@ -11,6 +11,7 @@ BENCHMARKS = {
     "manpages": ["tests.bench.ingest.manpages"],
     "query": ["tests.bench.serve.query"],
     "tenants": ["tests.bench.tenants"],
+    "lost": ["tests.bench.lost"],
     "idle": ["tests.bench.idle"],
 }
 

@@ -30,7 +30,12 @@ def install(api: KubeApi) -> None:
         {"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": read},
         {"apiGroups": [""], "resources": ["persistentvolumes"], "verbs": [*read, "create", "delete"]},
     ]
+    policies = [
+        {"apiGroups": [""], "resources": ["pods", "namespaces"], "verbs": read},
+        {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": read},
+    ]
     _grant(api, "system:coredns", dns)
+    _grant(api, "system:network-policies", policies)
     _grant(api, "system:volume-provisioner", volumes)
     _grant(api, "system:metrics-server", metrics)
     _bind(api, "system:metrics-server-delegator", "system:auth-delegator", "system:metrics-server")

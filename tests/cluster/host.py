@@ -21,7 +21,7 @@ POD_RANGE = "10.244.0.0/24"
 _CGROUPS = Path("/sys/fs/cgroup")
 _MNT_DETACH = 2
 _PODS_END_SECONDS = 20.0
-_CHAIN_PREFIXES = ("KUBE-", "CNI-")
+_CHAIN_PREFIXES = ("KUBE-", "CNI-", "NETPOL-")
 
 # None: not ours to set, but kubelet or kube-proxy do; all are put back.
 _SYSCTLS = {
@@ -106,7 +106,7 @@ def remove_bridge() -> None:
 
 
 def chains_of_kubernetes(saved: str) -> list[str]:
-    """The chains of kubelet, kube-proxy and the CNI plugins in an iptables-save document."""
+    """The chains of kubelet, kube-proxy, the CNI plugins and the policies in an iptables-save document."""
     names = re.findall(r"^:(\S+)", saved, re.MULTILINE)
     return [name for name in names if name.startswith(_CHAIN_PREFIXES)]
 

@@ -12,7 +12,7 @@ from tests.cluster.processes import Ledger
 
 # First who would start things anew, then what was started, then what they rest on.
 _STARTERS = ("kubelet", "kube-proxy", "kube-scheduler", "kube-controller-manager", "metrics-server", "coredns",
-             "provisioner")  # fmt: skip
+             "provisioner", "policies")  # fmt: skip
 _KUBELET_FOLDER = Path("/var/lib/kubelet")  # the device plugins' socket is put here whatever --root-dir says
 _CNI_FOLDER = Path("/var/lib/cni")
 _LOG_LINKS = Path("/var/log/containers")

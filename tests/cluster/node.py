@@ -103,12 +103,13 @@ class Node:
         self.plane.start("kube-proxy", [program("kube-proxy"), f"--config={self.folder / 'kube-proxy.json'}"])
         self.plane.start("kube-scheduler", scheduler_command(scheduler_access))
         self.plane.start("coredns", [program("coredns"), "-conf", str(self.folder / "Corefile")])
-        self._start_provisioner()
+        self._start_own("provisioner", "system:volume-provisioner", str(self.folder / "volumes"))
+        self._start_own("policies", "system:network-policies")
 
-    def _start_provisioner(self) -> None:
-        access = self.plane.client("provisioner", "system:volume-provisioner")
-        command = [sys.executable, "-m", "tests.cluster.provisioner", str(self.folder / "volumes"), str(access)]
-        self.plane.start("provisioner", command, folder=REPOSITORY)
+    def _start_own(self, name: str, user: str, *arguments: str) -> None:
+        access = self.plane.client(name, user)
+        command = [sys.executable, "-m", f"tests.cluster.{name}", *arguments, str(access)]
+        self.plane.start(name, command, folder=REPOSITORY)
 
     def start_metrics(self) -> None:
         """Start metrics-server; the node must be registered, or its first reading comes 10 s late."""

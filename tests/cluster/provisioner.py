@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import shutil
 import sys
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.kube_api import ApiError, KubeApi
+from tests.cluster.following import follow
+from tests.cluster.kube_api import KubeApi
 
 NAME = "local.rag-operator.dev/folder"
 STORAGE_CLASS = "standard"
@@ -76,27 +75,8 @@ def reconcile(api: KubeApi, folder: Path) -> None:
 
 def main(folder: Path, kubeconfig: Path) -> None:
     """Reconcile whenever a claim or a volume changes, until ended."""
-    api, changed = KubeApi(kubeconfig), threading.Event()
-    for path in (_CLAIMS, _VOLUMES):
-        threading.Thread(target=_signal_changes, args=(api, path, changed), daemon=True).start()
-    while True:
-        changed.wait(timeout=30)
-        changed.clear()
-        try:
-            reconcile(api, folder)
-        except (ApiError, OSError, ValueError) as error:
-            print(f"will try again: {error!r}", file=sys.stderr, flush=True)
-            time.sleep(1)
-            changed.set()
-
-
-def _signal_changes(api: KubeApi, path: str, changed: threading.Event) -> None:
-    while True:
-        try:
-            for _ in api.watch(path):
-                changed.set()
-        except (ApiError, OSError, ValueError):
-            time.sleep(0.5)
+    api = KubeApi(kubeconfig)
+    follow(api, (_CLAIMS, _VOLUMES), lambda: reconcile(api, folder))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster.fixtures import Kubernetes
-from tests.install import Tools, alone
+from tests.e2e.place import ACME, GLOBEX, PIPELINE, Place, handbook, tenant
+from tests.install import ROOT, Tools, alone, install
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +14,25 @@ def quiet(cluster: Kubernetes) -> Iterator[Kubernetes]:
     """The cluster without the operator of a demo that was run on it."""
     with alone(Tools(cluster.kubeconfig, cluster.kubectl_program)):
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def place(quiet: Kubernetes) -> Iterator[Place]:
+    """Both resources of two tenants Ready; tenants are applied before what they need."""
+    cluster, crds = quiet, str(ROOT / "crds")
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", crds)
+    cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", crds)
+    with cluster.namespace("path", {"pod-security.kubernetes.io/enforce": "restricted"}) as namespace:
+        here = Place(cluster, namespace)
+        options = (f"watchNamespaces={{{namespace}}}", "rbac.aggregateToDefaultRoles=false", "crds.install=false")
+        install(here.tools, *options, namespace=namespace)
+        here.apply(tenant("acme"), tenant("globex"))
+        here.apply(PIPELINE)
+        here.apply(handbook("acme", **ACME), handbook("globex", **GLOBEX))
+        for who in ("acme", "globex"):
+            here.wait_ready("ragtenant", who)
+        here.wait_ready("ragpipeline", "support")
+        yield here
+        for who in ("acme", "globex"):
+            here.kubectl("delete", "ragtenant", who, "--ignore-not-found", "--timeout=60s")
+        here.kubectl("delete", "ragpipeline", "support", "--ignore-not-found", "--timeout=60s")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.fixtures import Kubernetes
+from tests.support.operator import eventually
 
 pytestmark = pytest.mark.e2e
 REPOSITORY = Path(__file__).parents[2]
@@ -38,6 +39,19 @@ def namespace(quiet: Kubernetes, cluster: Kubernetes) -> Iterator[str]:
     with cluster.namespace("helm", RESTRICTED) as name:
         installed(cluster, name)
         yield name
+
+
+WAITING = {
+    "apiVersion": "rag-operator.dev/v1alpha1",
+    "kind": "RagPipeline",
+    "metadata": {"name": "waiting"},
+    "spec": {"database": {"secretRef": {"name": "not-there-yet"}}},
+}
+
+
+def finalizers(cluster: Kubernetes, namespace: str) -> list[str]:
+    found: list[str] = get(cluster, namespace, "ragpipeline", "waiting")["metadata"].get("finalizers", [])
+    return found
 
 
 def get(cluster: Kubernetes, namespace: str, *what: str) -> Any:
@@ -96,7 +110,11 @@ def test_it_may_do_what_it_needs_where_it_watches(
 
 def test_an_upgrade_rolls_and_an_uninstall_leaves_kinds_and_resources(cluster: Kubernetes, namespace: str) -> None:
     installed(cluster, namespace, "logLevel=debug")
-    cluster.helm("uninstall", RELEASE, "-n", namespace, "--wait", "--timeout=90s")
-    assert get(cluster, namespace, "deployments,roles,services")["items"] == []
+    cluster.kubectl("apply", "-n", namespace, "-f", "-", given=json.dumps(WAITING))
+    eventually(lambda: finalizers(cluster, namespace), "the operator has it in hand")
+    cluster.helm("uninstall", RELEASE, "-n", namespace, "--wait", "--timeout=120s", deadline=140)
+    assert get(cluster, namespace, "deployments,roles,services,jobs")["items"] == []
+    assert finalizers(cluster, namespace) == [], "nobody is left who could take it off"
+    cluster.kubectl("delete", "ragpipeline", "waiting", "-n", namespace, "--timeout=10s")
     kinds = cluster.kubectl("get", "-f", str(REPOSITORY / "crds"), "-o", "name").split()
     assert len(kinds) == 2

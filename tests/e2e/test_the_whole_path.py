@@ -4,137 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.asking import api_key, forwarded, post
-from tests.cluster.fixtures import Kubernetes
-from tests.install import ROOT, Tools, install
+from tests.e2e.place import ACME, PIPELINE, Place, handbook
 from tests.support.operator import eventually
 
 pytestmark = pytest.mark.e2e
-PIPELINE = {
-    "apiVersion": "rag-operator.dev/v1alpha1",
-    "kind": "RagPipeline",
-    "metadata": {"name": "support"},
-    "spec": {"database": {"managed": {}}},
-}
-RELEASE = "rag-operator"
-
-
-def tenant(name: str) -> dict[str, Any]:
-    source = {"name": "handbook", "configMapRef": {"name": f"{name}-handbook"}}
-    return {
-        "apiVersion": "rag-operator.dev/v1alpha1",
-        "kind": "RagTenant",
-        "metadata": {"name": name},
-        "spec": {"pipelineRef": {"name": "support"}, "sources": [source]},
-    }
-
-
-def handbook(name: str, **pages: str) -> dict[str, Any]:
-    data = {f"{page}.md": text for page, text in pages.items()}
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"{name}-handbook"}, "data": data}
-
-
-ACME = {
-    "opening": "# Opening hours\n\nThe bakery in Lindau opens at six in the morning and closes at noon on Sundays.",
-    "refunds": "# Refunds\n\nA refund is paid within fourteen days to the card that was used for the purchase.",
-}
-GLOBEX = {
-    "reactor": "# Reactor\n\nThe cooling pump of reactor seven is inspected every third Tuesday by the night shift.",
-}
-
-
-class Place:
-    """A namespace with an operator of its own that watches just it."""
-
-    def __init__(self, cluster: Kubernetes, namespace: str) -> None:
-        self.cluster = cluster
-        self.namespace = namespace
-        self.tools = Tools(cluster.kubeconfig, cluster.kubectl_program)
-        self.account = f"system:serviceaccount:{namespace}:{RELEASE}"
-
-    def kubectl(self, *arguments: str, given: str | None = None) -> str:
-        return self.cluster.kubectl("-n", self.namespace, *arguments, given=given, deadline=150)
-
-    def apply(self, *documents: dict[str, Any]) -> None:
-        self.kubectl("apply", "-f", "-", given=yaml.safe_dump_all(documents))
-
-    def get(self, kind: str, name: str) -> dict[str, Any]:
-        return self.tools.get(kind, name, self.namespace)
-
-    def ready(self, kind: str, name: str) -> bool:
-        conditions = self.get(kind, name).get("status", {}).get("conditions", [])
-        return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
-
-    def wait_ready(self, kind: str, name: str, seconds: float = 150) -> None:
-        try:
-            eventually(lambda: self.ready(kind, name), f"{kind} {name} Ready", seconds)
-        except AssertionError as error:
-            error.add_note(json.dumps(self.get(kind, name).get("status"), indent=1)[:3000])
-            error.add_note(self.kubectl("get", "pods,jobs,events"))
-            raise
-
-    def told(self, look: Callable[[], bool], what: str, seconds: float = 15) -> None:
-        """Wait; when it does not come true, say what the resources and the operator say."""
-        try:
-            eventually(look, what, seconds)
-        except AssertionError as error:
-            error.add_note(self.kubectl("get", "ragp,ragt", "-o", "yaml")[-6000:])
-            selector = "app.kubernetes.io/component=operator"
-            error.add_note(self.kubectl("logs", "-l", selector, "--tail=60", "--prefix"))
-            raise
-
-    def ask(self, who: str, question: str, path: str = "/v1/query", **more: Any) -> dict[str, Any]:
-        with forwarded(self.tools, self.namespace, "service/support") as address:
-            status, body = post(
-                f"{address}{path}", api_key(self.tools, self.namespace, who), {"question": question} | more
-            )
-        assert status == 200, body
-        return body
-
-    def sync(self, who: str) -> dict[str, Any]:
-        """Ask for an ingestion and wait until it is over; what its log says of it."""
-        request = str(time.time())
-        self.kubectl("annotate", "--overwrite", "ragtenant", who, f"rag-operator.dev/sync-requested={request}")
-        eventually(
-            lambda: self.get("ragtenant", who)["status"].get("lastHandledSyncRequest") == request, "handled", 120
-        )
-        jobs = json.loads(self.kubectl("get", "jobs", "-o", "json"))["items"]
-        mine = next(
-            job["metadata"]["name"]
-            for job in jobs
-            if request in job["metadata"].get("annotations", {}).get("rag-operator.dev/sync-requested", "")
-        )
-        lines = [json.loads(line) for line in self.kubectl("logs", f"job/{mine}").splitlines() if line[:1] == "{"]
-        over: dict[str, Any] = next(line for line in lines if line.get("message") == "the run is over")
-        return over
-
-
-@pytest.fixture(scope="module")
-def place(quiet: Kubernetes) -> Iterator[Place]:
-    """Both resources of two tenants Ready; tenants are applied before what they need."""
-    cluster, crds = quiet, str(ROOT / "crds")
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", crds)
-    cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", crds)
-    with cluster.namespace("path", {"pod-security.kubernetes.io/enforce": "restricted"}) as namespace:
-        here = Place(cluster, namespace)
-        options = (f"watchNamespaces={{{namespace}}}", "rbac.aggregateToDefaultRoles=false", "crds.install=false")
-        install(here.tools, *options, namespace=namespace)
-        here.apply(tenant("acme"), tenant("globex"))
-        here.apply(PIPELINE)
-        here.apply(handbook("acme", **ACME), handbook("globex", **GLOBEX))
-        for who in ("acme", "globex"):
-            here.wait_ready("ragtenant", who)
-        here.wait_ready("ragpipeline", "support")
-        yield here
-        for who in ("acme", "globex"):
-            here.kubectl("delete", "ragtenant", who, "--ignore-not-found", "--timeout=60s")
-        here.kubectl("delete", "ragpipeline", "support", "--ignore-not-found", "--timeout=60s")
 
 
 def test_a_question_is_answered_with_the_right_document(place: Place) -> None:
@@ -277,7 +156,10 @@ def test_the_operator_uses_every_right_that_it_is_granted_and_is_refused_none(pl
 
 # An apply that makes an object needs `create` too and is logged as `patch`: hence `applied` above.
 NOTHING_DELETED = "asked only when a resource is deleted while its database is away (integration/operator)"
+NOT_INSTALLED = "this cluster has no such kind (integration/optional)"
+OPTIONAL_KINDS = [("monitoring.coreos.com", "servicemonitors"), ("monitoring.coreos.com", "prometheusrules")]
 UNUSED_HERE = {
+    **{(*kind, verb): NOT_INSTALLED for kind in OPTIONAL_KINDS for verb in ("get", "create", "patch", "delete")},
     ("", "namespaces", "get"): NOTHING_DELETED,
     ("", "secrets", "patch"): "a login's Secret that another hand edited is brought back (integration/operator)",
     ("policy", "poddisruptionbudgets", "delete"): "taken away with the second replica (integration/operator)",

@@ -83,7 +83,7 @@ class Stage:
 
     def wait_for_the_fault(self, goal: Callable[[], bool]) -> None:
         """Until the fault has happened, or the goal was reached without (fewer writes than in the reference)."""
-        eventually(lambda: bool(self.script.fired) or goal(), "the fault", PATIENCE)
+        eventually(lambda: self.script.struck() or goal(), "the fault", PATIENCE)
 
     def _quiet(self) -> bool:
         before = len(self.script.trace)

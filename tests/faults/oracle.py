@@ -17,7 +17,7 @@ from tests.support.operator import World
 
 KINDS = (
     "ragpipelines,ragtenants,secrets,configmaps,services,deployments,statefulsets,cronjobs,jobs,"
-    "horizontalpodautoscalers,poddisruptionbudgets,persistentvolumeclaims"
+    "horizontalpodautoscalers,poddisruptionbudgets,networkpolicies,persistentvolumeclaims"
 )
 IGNORED_META = ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "namespace")
 IGNORED_ANNOTATIONS = ("rag-operator.dev/applied", "kubectl.kubernetes.io/last-applied-configuration")

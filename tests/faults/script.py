@@ -53,6 +53,11 @@ class Script:
             self.fired = label
             return self.fault
 
+    def struck(self) -> bool:
+        """Whether the fault is over: a process that is to die lives for a moment after its write was numbered."""
+        deadly = self.fault in (Fault.DIE_BEFORE, Fault.DIE_AFTER)
+        return bool(self.fired) and (self.dead.is_set() or not deadly)
+
     def die(self) -> None:
         """End the process now."""
         self.dead.set()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 from tests.faults.script import Fault, Script
@@ -53,6 +53,8 @@ class SqlWire:
         self._script = script
         self._server: asyncio.Server | None = None
         self._lines: set[asyncio.StreamWriter] = set()
+        self.heard: Callable[[int, Message], None] | None = None
+        """Is told every message of every line (a number) as it passes."""
         self.hanging = False
         """Whether nothing passes, either way, while all connections stand."""
         self.port = 0
@@ -97,6 +99,8 @@ class SqlWire:
             if self._script.dead.is_set():
                 return
             await self._while_hanging()
+            if self.heard:
+                self.heard(id(server), message)
             statement = message.statement
             wrote = wrote or bool(WRITES.search(statement))
             fault = None

@@ -76,6 +76,7 @@ class Reason(StrEnum):
     # cache, query, ingestion
     CACHE_UNREACHABLE = "CacheUnreachable"
     NO_PODS_READY = "NoPodsReady"
+    PODS_FAILING = "PodsFailing"
     NOT_INGESTED = "NotIngested"
     INGESTION_FAILED = "IngestionFailed"
     DEAD_LETTERS = "DeadLetters"

@@ -249,13 +249,13 @@ class MetadataKey(Format):
 
 
 class LabelKey(Format):
-    """The key of a label, annotation or taint: a name, before which may stand a domain and /."""
+    """The key of a label: a name, or a DNS subdomain, `/` and a name."""
 
     __slots__ = ()
     spoken = False
     pattern = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
     max_length = 317
-    mend = "write a key such as team or example.com/team"
+    mend = "write a label's key such as app or kubernetes.io/metadata.name"
 
 
 class OwnKey(LabelKey):
@@ -283,10 +283,22 @@ class OwnKey(LabelKey):
 
 
 class LabelValue(Format):
-    """The value of a label; it may be empty."""
+    """The value of a label, or nothing."""
 
     __slots__ = ()
     spoken = False
-    pattern = r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"
+    pattern = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
     max_length = 63
-    mend = "write at most 63 letters, digits, -, _ and ., starting and ending with a letter or digit"
+    mend = "write a label's value: at most 63 letters, digits, -, _ and ., with a letter or digit at both ends"
+
+
+class Cidr(Format):
+    """A range of IPv4 or IPv6 addresses: `10.20.0.0/16`, `2001:db8::/32`."""
+
+    __slots__ = ()
+    _OCTET = r"(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+    _V4 = rf"{_OCTET}(\.{_OCTET}){{3}}/(3[0-2]|[12]?[0-9])"
+    _V6 = r"[0-9a-fA-F:]*:[0-9a-fA-F:]*/(12[0-8]|1[01][0-9]|[1-9]?[0-9])"
+    pattern = rf"^({_V4}|{_V6})$"
+    max_length = 43
+    mend = "write a range of addresses such as 10.20.0.0/16 or 2001:db8::/32"

@@ -96,13 +96,18 @@ def postgres(pipeline: str) -> str:
     return child(pipeline, "postgres")
 
 
+def ingest_policy(pipeline: str) -> str:
+    """NetworkPolicy of the ingestion pods of all tenants."""
+    return child(pipeline, "ingestion")
+
+
 def runtime_config(pipeline: str, content_hash: str) -> str:
     """ConfigMap with the query pods' configuration, named by its content: a change is a new object, and rolls once."""
     return f"{child(pipeline, 'runtime')}-{content_hash[:_HASH]}"
 
 
 def ingest(tenant: str) -> str:
-    """CronJob and NetworkPolicy of a tenant's ingestion; short enough for a CronJob."""
+    """CronJob of a tenant's ingestion; short enough for one."""
     return child(tenant, "ingest", MAX_CRONJOB_NAME)
 
 

@@ -30,6 +30,8 @@ from rag_operator.api.formats import (
     TimeZone,
     Weight,
 )
+from rag_operator.api.network import Access
+from rag_operator.api.observability import Observability
 from rag_operator.api.pipeline_status import RagPipelineStatus
 from rag_operator.api.pod import Pod, WorkloadPod
 
@@ -377,6 +379,10 @@ class RagPipelineSpec(Model):
     """Number of query pods."""
     ingestion: Ingestion = Ingestion()
     """The tenants' ingestion Jobs."""
+    access: Access = Access()
+    """Who may call the query service."""
+    observability: Observability = Observability()
+    """What of it is seen by monitoring."""
 
 
 class RagPipeline(Model):

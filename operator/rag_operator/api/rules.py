@@ -14,6 +14,7 @@ from rag_operator.api import names, resolve
 from rag_operator.api.embedders import BUILT_IN, DEFAULT_BUILT_IN, KNOWN, UNKNOWN_MODEL_TOKENS
 from rag_operator.api.errors import Problem
 from rag_operator.api.formats import Label
+from rag_operator.api.network import SelectorOperator
 from rag_operator.api.pipeline import IndexType, Quantization, RagPipeline, RagPipelineSpec
 from rag_operator.api.tenant import RagTenant
 
@@ -186,7 +187,33 @@ EMBEDDING_RULES = (
     _key_for_openai("spec.embedding.endpoint"),
 )
 
+_ALLOW_FROM = "spec.access.networkPolicy.allowFrom[]"
+
+
+def _values_suit_the_operator(selector: str) -> Rule:
+    return Rule(
+        f"{_ALLOW_FROM}.{selector}.matchExpressions[]",
+        "values",
+        "(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)",
+        "give values with In and NotIn, and none with Exists and DoesNotExist",
+        lambda each: (each.operator in (SelectorOperator.IN, SelectorOperator.NOT_IN)) == bool(each.values),
+    )
+
+
+ACCESS_RULES = (
+    Rule(
+        _ALLOW_FROM,
+        "",
+        "has(self.ipBlock) != (has(self.podSelector) || has(self.namespaceSelector))",
+        "give either ipBlock, or podSelector, namespaceSelector or both",
+        lambda peer: (peer.ip_block is not None) != bool(peer.pod_selector or peer.namespace_selector),
+    ),
+    _values_suit_the_operator("podSelector"),
+    _values_suit_the_operator("namespaceSelector"),
+)
+
 PIPELINE_RULES = (
+    *ACCESS_RULES,
     _name(names.MAX_PIPELINE_NAME),
     Rule(
         "",

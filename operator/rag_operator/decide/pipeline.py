@@ -20,6 +20,11 @@ class QueryFacts:
     live_leases: int
     trouble: str = ""
 
+    @property
+    def complete(self) -> bool:
+        """Whether every pod runs the newest spec, and no other does."""
+        return self.updated >= self.desired and self.total <= self.updated and self.ready >= self.desired
+
 
 @dataclass(frozen=True, slots=True)
 class PipelineFacts:
@@ -31,6 +36,8 @@ class PipelineFacts:
     cache: Check = RECONCILING
     models: Check = GOOD
     query: QueryFacts | None = None
+    extras: tuple[Check, ...] = ()
+    """Of what answers do without: such trouble degrades a pipeline that is ready all the same."""
     paused: bool = False
     deleting: Check | None = None
 
@@ -39,8 +46,8 @@ def query_check(query: QueryFacts | None) -> Check:
     """Whether pods answer: one ready with a fresh lease is enough to be available."""
     if query is None:
         return Check(None, Reason.WAITING, "the query Deployment waits for the database")
-    if query.trouble:
-        return Check(False, Reason.NO_PODS_READY, query.trouble)
+    if query.ready == 0 and query.trouble:
+        return Check(False, Reason.PODS_FAILING, query.trouble)
     if query.ready == 0:
         return Check(None, Reason.STARTING, f"0 of {query.desired} query pods are ready")
     if query.live_leases == 0:
@@ -52,7 +59,9 @@ def rollout_check(query: QueryFacts | None) -> Check:
     """Whether the newest spec runs on every pod."""
     if query is None or not query.observed:
         return Check(None, Reason.RECONCILING, "the query Deployment has not seen the newest spec yet")
-    if query.updated < query.desired or query.total > query.updated or query.ready < query.desired:
+    if not query.complete and query.trouble:
+        return Check(False, Reason.PODS_FAILING, query.trouble)
+    if not query.complete:
         return Check(None, Reason.ROLLING_OUT, f"{query.updated} of {query.desired} query pods run the newest spec")
     return GOOD
 
@@ -63,7 +72,8 @@ def conditions(facts: PipelineFacts) -> tuple[Condition, ...]:
     rollout = rollout_check(facts.query)
     parts = (facts.spec, facts.database, facts.cache, facts.models, query)
     trouble = facts.deleting or first_trouble(parts)
-    blocked = next((c for c in parts if c.blocked), None)
+    stopped = any(c.blocked for c in (*parts, rollout))
+    blocked = next((c for c in (*parts, rollout, *facts.extras) if c.blocked), None)
     summary = trouble or Check(True, Reason.READY, query.message)
     g = facts.generation
 
@@ -71,7 +81,7 @@ def conditions(facts: PipelineFacts) -> tuple[Condition, ...]:
         return condition(kind, check.ok, check.reason, check.message, g)
 
     ready = Check(summary.ok is True, summary.reason, summary.message)
-    moving = facts.deleting is None and (rollout.ok is None or any(c.ok is None for c in parts)) and not blocked
+    moving = facts.deleting is None and (rollout.ok is None or any(c.ok is None for c in parts)) and not stopped
     progress = rollout if rollout.ok is None else first_trouble(parts)
     return (
         say(ConditionType.READY, ready),

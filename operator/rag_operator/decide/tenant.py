@@ -14,6 +14,7 @@ class RunState(StrEnum):
 
     DONE = "Done"
     RUNNING = "Running"
+    STUCK = "Stuck"
     FAILED = "Failed"
     MISSING = "Missing"
     WAITING = "Waiting"
@@ -50,12 +51,12 @@ class TenantFacts:
     deleting: Check | None = None
 
 
-def served_check(index: IndexFacts | None, run: RunState, suspended: bool) -> Check:
+def served_check(index: IndexFacts | None, run: RunState, run_message: str, *, suspended: bool) -> Check:
     """Whether every live pod answers from the active revision, proven by one retrieval each."""
     if index is None:
         return Check(None, Reason.RECONCILING, "the tenant's schema is being made")
     if index.active is None:
-        return _unbuilt(run, suspended)
+        return _unbuilt(run, run_message, suspended)
     if index.probe_failure:
         return Check(
             False, Reason.PROBE_FAILED, f"a retrieval from revision {index.active} failed: {index.probe_failure}"
@@ -69,9 +70,11 @@ def served_check(index: IndexFacts | None, run: RunState, suspended: bool) -> Ch
     return Check(True, Reason.READY, f"revision {index.active} answers on {index.live_leases} query pods")
 
 
-def _unbuilt(run: RunState, suspended: bool) -> Check:
+def _unbuilt(run: RunState, run_message: str, suspended: bool) -> Check:
     if run is RunState.RUNNING:
         return Check(None, Reason.INGESTING, "the first ingestion runs")
+    if run is RunState.STUCK:
+        return Check(False, Reason.PODS_FAILING, run_message)
     if run is RunState.WAITING:
         return Check(
             None, Reason.WAITING_FOR_SLOT, "the first ingestion waits for a slot of the pipeline's maxConcurrentJobs"
@@ -102,6 +105,8 @@ def ingest_check(facts: TenantFacts) -> Check:
         if facts.failed_documents:
             return Check(True, Reason.DEAD_LETTERS, f"{facts.failed_documents} documents could not be read")
         return Check(True, Reason.SUCCEEDED, facts.run_message)
+    if facts.run is RunState.STUCK:
+        return Check(False, Reason.PODS_FAILING, facts.run_message)
     if facts.run is RunState.RUNNING:
         return Check(None, Reason.INGESTING, "")
     return Check(None, Reason.NOT_INGESTED, facts.run_message)
@@ -109,7 +114,7 @@ def ingest_check(facts: TenantFacts) -> Check:
 
 def conditions(facts: TenantFacts) -> tuple[Condition, ...]:
     """All conditions of a tenant; `Ready` sums up."""
-    served = served_check(facts.index, facts.run, facts.suspended)
+    served = served_check(facts.index, facts.run, facts.run_message, suspended=facts.suspended)
     index = index_check(facts.index)
     ingest = ingest_check(facts)
     before = (facts.spec, facts.pipeline, facts.database, facts.sources if served.ok is not True else GOOD)
@@ -137,6 +142,30 @@ def conditions(facts: TenantFacts) -> tuple[Condition, ...]:
         say(ConditionType.INDEX_CURRENT, index),
         say(ConditionType.INGEST_SUCCEEDED, ingest),
     )
+
+
+MOVING_PERIOD = 5.0
+"""Seconds: for what says of itself when it has moved, in case that was not heard."""
+MENDING_PERIOD = 15.0
+"""Seconds: for what a person mends where nothing tells of it."""
+
+
+def next_look(facts: TenantFacts) -> float | None:
+    """Seconds until the tenant is looked at though nothing has happened; None where something will tell.
+
+    Something tells of a freed slot, of query pods that come, of a resource that a person changes. None of it may be
+    asked for by thousands of tenants every few seconds.
+    """
+    if facts.sources.ok is not True:
+        return MENDING_PERIOD
+    if facts.run in (RunState.RUNNING, RunState.STUCK):
+        return MOVING_PERIOD
+    if facts.run is RunState.FAILED:
+        return MENDING_PERIOD
+    served = served_check(facts.index, facts.run, facts.run_message, suspended=facts.suspended)
+    if served.ok is True or facts.run is not RunState.DONE or served.reason is Reason.NO_PODS_READY:
+        return None
+    return MOVING_PERIOD
 
 
 def run_request(config_digest: str, sync_request: str) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 
-from rag_operator.api.conditions import Condition, ConditionStatus, ConditionType, find
+from rag_operator.api.conditions import Condition, Conditions, ConditionStatus, ConditionType, find, is_true
 from rag_operator.api.errors import PermanentError, TransientError
 from rag_operator.api.pipeline_status import RagPipelineStatus
 from rag_operator.api.tenant import RagTenantStatus
-from rag_operator.engine import metrics
+from rag_operator.decide.authorship import last_change
+from rag_operator.engine import audit, metrics
+from rag_operator.engine.audit import Action, Entry
 from rag_operator.engine.context import Context
 from rag_operator.engine.queue import key_of
 from rag_operator.kube.client import Object
@@ -20,17 +22,21 @@ log = logging.getLogger(__name__)
 Status = RagPipelineStatus | RagTenantStatus
 
 
-async def write(context: Context, kind: Kind, live: Object, status: Status) -> None:
-    """Write the status where it differs, then one Event where Ready's reason changed for good or bad."""
+async def write(context: Context, kind: Kind, live: Object, status: Status) -> Object:
+    """Write the status where it differs, then one Event where Ready's reason changed for good or bad; what stands."""
     old = type(status).model_validate(live.get("status", {}))
+    trouble = find(status.conditions, ConditionType.DEGRADED)
+    if trouble is not None and trouble.status is ConditionStatus.TRUE:
+        metrics.ERRORS.labels(key_of(kind, live).kind, trouble.reason).inc()
     written = await write_status(context.api, kind, live, status.to_dict())
     if written is None:
-        return
+        return live
     context.registry.wrote(key_of(kind, live), live, written)
-    metrics.STATUS_WRITES.labels(kind.kind).inc()
+    _record_pause(context, kind, live, old.conditions, status.conditions)
     news = _news(find(old.conditions, ConditionType.READY), find(status.conditions, ConditionType.READY))
     if news is not None:
         await tell(context, kind, live, news.reason, news.message or news.reason)
+    return written
 
 
 async def tell(context: Context, kind: Kind, live: Object, reason: str, message: str) -> None:
@@ -41,6 +47,20 @@ async def tell(context: Context, kind: Kind, live: Object, reason: str, message:
         await post_event(context.api, about, reason, message, context.now())
     except (TransientError, PermanentError) as error:
         log.warning("an Event could not be written: %s", error)
+
+
+async def tell_audited(context: Context, kind: Kind, live: Object, entry: Entry) -> None:
+    """A line of the audit log, and an Event with the same word."""
+    audit.record(context, kind, live, entry)
+    await tell(context, kind, live, entry.action, entry.message)
+
+
+def _record_pause(context: Context, kind: Kind, live: Object, old: Conditions, new: Conditions) -> None:
+    before, after = is_true(old, ConditionType.PAUSED), is_true(new, ConditionType.PAUSED)
+    if before != after:
+        action, word = (Action.PAUSED, "stopped") if after else (Action.RESUMED, "goes on")
+        changed = last_change(live, ("spec", "paused")) or last_change(live, ("spec",))
+        audit.record(context, kind, live, Entry(action, f"reconcile {word}", "spec.paused", changed))
 
 
 def _news(old: Condition | None, new: Condition | None) -> Condition | None:

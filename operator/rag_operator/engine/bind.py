@@ -13,11 +13,14 @@ from rag_operator.api.names import FIELD_MANAGER_PIPELINE
 from rag_operator.api.pipeline import RagPipeline
 from rag_operator.build import common, config, postgres, query
 from rag_operator.decide.checks import Check
+from rag_operator.engine import audit
+from rag_operator.engine.audit import Action, Entry
 from rag_operator.engine.context import Binding, Context
+from rag_operator.engine.pods import pods_trouble
 from rag_operator.engine.queue import Key
 from rag_operator.engine.secrets import Found, found, read_secret
 from rag_operator.kube.apply import apply_child, ensure_secret, sync_secret
-from rag_operator.kube.kinds import SECRET, STATEFUL_SET
+from rag_operator.kube.kinds import PIPELINE, SECRET, STATEFUL_SET
 from rag_operator.stores.address import DatabaseAddress, parse_secret
 from rag_operator.stores.catalog import CatalogRequest, ensure_catalog
 from rag_operator.stores.errors import StoreProblem, StoreTrouble
@@ -33,6 +36,8 @@ class Bound:
 
     check: Check
     binding: Binding | None = None
+    address: DatabaseAddress | None = None
+    """Where the database is, also while it doesn't answer."""
 
 
 async def bind(context: Context, pipeline: RagPipeline) -> Bound:
@@ -40,16 +45,14 @@ async def bind(context: Context, pipeline: RagPipeline) -> Bound:
     secret = await _secret(context, pipeline)
     if isinstance(secret, Check):
         return Bound(secret)
+    address = None
     try:
         address = parse_secret(secret.data, secret.name, pipeline.metadata.namespace)
         waiting = await _managed_not_ready(context, pipeline)
-        if waiting:
-            return Bound(waiting)
-        return await _bind_at(context, pipeline, address)
-    except StoreProblem as problem:
-        return Bound(Check(False, problem.reason, str(problem)))
-    except StoreTrouble as trouble:
-        return Bound(Check(False, trouble.reason, str(trouble)))
+        bound = Bound(waiting) if waiting else await _bind_at(context, pipeline, address)
+    except (StoreProblem, StoreTrouble) as error:
+        bound = Bound(Check(False, error.reason, str(error)))
+    return replace(bound, address=address)
 
 
 async def _secret(context: Context, pipeline: RagPipeline) -> Found | Check:
@@ -74,6 +77,9 @@ async def _managed_not_ready(context: Context, pipeline: RagPipeline) -> Check |
     if live and live.get("status", {}).get("readyReplicas", 0) >= 1:
         return None
     known = Key("pipeline", pipeline.metadata.namespace, pipeline.metadata.name) in context.bindings
+    labels = names.pipeline_selector(pipeline.metadata.name, names.COMPONENT_POSTGRES)
+    if trouble := await pods_trouble(context, pipeline.metadata.namespace, labels):
+        return Check(False, Reason.PODS_FAILING, trouble)
     message = f"StatefulSet {name} has no ready pod"
     return Check(False, Reason.DATABASE_UNREACHABLE, message) if known else Check(None, Reason.STARTING, message)
 
@@ -124,6 +130,10 @@ async def _query_logins(context: Context, key: Key, binding: Binding) -> None:
         for shard in sorted(shards):
             password = secret.data[f"{query_credential(shard)}.password"].decode()
             await ensure_query_login(tx, shard, password, secret.version)
+    if live is None and binding.pipeline.status.catalog_id:
+        message = f"the query pods' logins have new passwords: Secret {name} was made anew"
+        about = {"metadata": binding.pipeline.metadata.model_dump(by_alias=True)}
+        audit.record(context, PIPELINE, about, Entry(Action.LOGIN_ROTATED, message))
 
 
 def _shards_of(data: Mapping[str, bytes]) -> set[int]:

@@ -13,7 +13,9 @@ from rag_operator.api.pipeline import RagPipeline
 from rag_operator.engine.queue import Key, WorkQueue
 from rag_operator.engine.registry import Registry
 from rag_operator.engine.settings import Settings
+from rag_operator.engine.settled import Settled
 from rag_operator.kube.client import Api
+from rag_operator.kube.discovery import Discovery
 from rag_operator.stores.address import DatabaseAddress
 from rag_operator.stores.database import Databases
 from rag_operator.stores.transaction import Transaction
@@ -49,6 +51,7 @@ class Context:
 
     settings: Settings
     api: Api
+    discovery: Discovery
     databases: Databases
     queue: WorkQueue
     registry: Registry
@@ -59,10 +62,20 @@ class Context:
     incarnations: dict[UUID | None, Key] = field(default_factory=dict)
     shards: dict[Key, set[int]] = field(default_factory=dict)
     slots: dict[Key, asyncio.Lock] = field(default_factory=dict)
+    settled: Settled = field(default_factory=Settled)
+    waiting: dict[Key, dict[Key, None]] = field(default_factory=dict)
+    """By pipeline: tenants whose run waits for a slot, the longest first."""
 
     def transaction(self, binding: Binding) -> AbstractAsyncContextManager[Transaction]:
         """A transaction in the binding's catalog, under its epoch."""
         return self.databases.transaction(binding.address, binding.catalog, binding.epoch)
+
+    def wake_waiting(self, pipeline: Key, many: int = 1) -> None:
+        """Let the tenants that have waited longest for a slot look again; those in vain wait anew."""
+        waiting = self.waiting.get(pipeline, {})
+        for key in list(waiting)[:many]:
+            del waiting[key]
+            self.queue.add(key, routine=True)
 
     def slot_lock(self, pipeline: Key) -> asyncio.Lock:
         """Serialises the count-then-create of ingestion Jobs of one pipeline."""

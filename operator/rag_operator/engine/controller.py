@@ -18,6 +18,7 @@ from rag_operator.engine.resync import Resync
 from rag_operator.engine.tenants import TenantReconciler
 from rag_operator.kube.client import Object
 from rag_operator.kube.kinds import DEPLOYMENT, JOB, STATEFUL_SET
+from rag_operator.kube.metrics import WATCHES
 from rag_operator.kube.watch import watch_children
 
 log = logging.getLogger(__name__)
@@ -41,10 +42,14 @@ class Controller:
     async def lead(self) -> None:
         """Reconcile until cancelled. A new term starts with nothing remembered: every binding takes its epoch anew."""
         self._context.bindings.clear()
+        self._context.settled.clear()
+        self._context.waiting.clear()
         self._context.queue.clear()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._resync.run())
+                period = self._context.settings.resync_seconds
+                group.create_task(self._context.discovery.run(period, self._kinds_changed))
                 for kind in (DEPLOYMENT, STATEFUL_SET, JOB):
                     for namespace in self._context.settings.watch_namespaces or (None,):
                         selector = f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY}"
@@ -53,12 +58,18 @@ class Controller:
                         )
                 await self._dispatch(group)
         finally:
+            WATCHES.clear()
             await self._listeners.close()
+
+    def _kinds_changed(self) -> None:
+        for pipeline in self._context.registry.pipelines:
+            self._context.queue.add(pipeline)
 
     def _child_changed(self, meta: Object) -> None:
         labels = meta.get("labels", {})
         if tenant := labels.get(names.LABEL_TENANT):
             self._context.queue.add(Key("tenant", meta["namespace"], tenant))
+            self._context.wake_waiting(Key("pipeline", meta["namespace"], labels.get(names.LABEL_PIPELINE, "")))
         elif pipeline := labels.get(names.LABEL_PIPELINE):
             self._context.queue.add(Key("pipeline", meta["namespace"], pipeline))
 
@@ -88,18 +99,22 @@ class Controller:
             async with asyncio.timeout(DEADLINE):
                 again = await self._reconcile[key.kind](key)
         except TransientError as error:
+            metrics.ERRORS.labels(key.kind, _reason(error)).inc()
             delay = queue.retry(key, error.retry_after)
             log.warning("reconcile is tried again in %.1f s: %s", delay, error, extra=where)
             return "retry"
         except TimeoutError:
+            metrics.ERRORS.labels(key.kind, "Timeout").inc()
             queue.retry(key)
             log.warning("reconcile took longer than %.0f s", DEADLINE, extra=where)
             return "timeout"
         except PermanentError as error:
+            metrics.ERRORS.labels(key.kind, _reason(error)).inc()
             queue.retry(key)
             log.error("reconcile was refused: %s", error, extra=where)
             return "refused"
         except Exception:  # boundary: one resource's trouble ends no other's work
+            metrics.ERRORS.labels(key.kind, "Unexpected").inc()
             queue.retry(key)
             log.exception("reconcile failed", extra=where)
             return "error"
@@ -110,3 +125,8 @@ class Controller:
         if again is not None:
             queue.add_after(key, again)
         return "ok"
+
+
+def _reason(error: Exception) -> str:
+    """A store's reason, or the kind of the API server's answer: ApiUnavailable, Conflict, Refused …"""
+    return str(getattr(error, "reason", "") or type(error).__name__.removesuffix("Error"))

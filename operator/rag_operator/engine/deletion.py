@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rag_operator.api import names
 from rag_operator.api.common import DeletionPolicy
 from rag_operator.api.conditions import Reason, merge
@@ -10,8 +12,10 @@ from rag_operator.api.pipeline_status import RagPipelineStatus
 from rag_operator.api.tenant import RagTenantStatus
 from rag_operator.decide import pipeline as decide_pipeline
 from rag_operator.decide import tenant as decide_tenant
+from rag_operator.decide.authorship import last_change
 from rag_operator.decide.checks import Check
-from rag_operator.engine import announce
+from rag_operator.engine import announce, audit
+from rag_operator.engine.audit import Action, Entry
 from rag_operator.engine.context import BACK_OFF, Binding, Context
 from rag_operator.engine.finalizer import drop_finalizer
 from rag_operator.engine.queue import Key
@@ -61,7 +65,7 @@ class TenantDeletion:
             return BACK_OFF
         reason = "its namespace is being deleted" if exists else f"RagPipeline {pipeline.name} is gone"
         message = f"released without touching the database, because {reason}: what it holds there stays"
-        await announce.tell(self._context, TENANT, live, "DataLeft", message)
+        await self._tell(live, Action.DATA_LEFT, message, {})
         await drop_finalizer(self._context.api, TENANT, live)
         return None
 
@@ -79,7 +83,7 @@ class TenantDeletion:
             async with self._context.transaction(binding) as tx:
                 await retain(tx, key.namespace, key.name)
             message = f"answers are closed; schema {row.schema} is kept: deletionPolicy of pipeline or tenant is Retain"
-            await announce.tell(self._context, TENANT, live, "DataRetained", message)
+            await self._tell(live, Action.DATA_RETAINED, message, {"incarnation": str(row.id)})
             return True
         erased = False
         while not erased:
@@ -90,10 +94,14 @@ class TenantDeletion:
         if left:
             await self._say(live, f"erasure is not complete: {left[0]} is still there")
             return False
-        await announce.tell(
-            self._context, TENANT, live, "DataErased", f"schema {row.schema}, its roles and rows are gone"
-        )
+        message = f"schema {row.schema}, its roles and rows are gone"
+        await self._tell(live, Action.DATA_ERASED, message, {"incarnation": str(row.id)})
         return True
+
+    async def _tell(self, live: Object, action: Action, message: str, details: Mapping[str, str | int]) -> None:
+        changed = last_change(live, ("spec", "deletionPolicy"))
+        entry = Entry(action, message, "spec.deletionPolicy", changed, details)
+        await announce.tell_audited(self._context, TENANT, live, entry)
 
     async def _stop_ingestion(self, key: Key) -> bool:
         api = self._context.api
@@ -140,6 +148,10 @@ class PipelineDeletion:
             shown = ", ".join(remaining[:3]) + (f" and {len(remaining) - 3} more" if len(remaining) > 3 else "")
             await self._say(live, f"{len(remaining)} tenants still use this pipeline ({shown}): delete them first")
             return PERIOD
+        goes = live["spec"].get("deletionPolicy") == "Delete" and "managed" in live["spec"].get("database", {})
+        message = "the managed database's volume goes with the pipeline" if goes else "the catalog stays where it is"
+        changed = last_change(live, ("spec", "deletionPolicy"))
+        audit.record(self._context, PIPELINE, live, Entry(Action.RELEASED, message, "spec.deletionPolicy", changed))
         await drop_finalizer(self._context.api, PIPELINE, live)
         return None
 

@@ -1,4 +1,4 @@
-"""What the engine measures."""
+"""What the engine counts. `kind` is `pipeline` or `tenant`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,23 @@ DURATION = Histogram(
     "rag_operator_reconcile_seconds",
     "Duration of a reconcile.",
     ["kind"],
-    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120),
+    buckets=(0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 30, 60, 120),
 )
-QUEUE_DEPTH = Gauge("rag_operator_queue_depth", "Keys that wait for a worker.")
-QUEUE_AGE = Gauge("rag_operator_queue_age_seconds", "Age of the oldest waiting key.")
-LEADER = Gauge("rag_operator_leader", "1 while this replica leads.")
-STATUS_WRITES = Counter("rag_operator_status_writes_total", "Status writes by kind.", ["kind"])
+ERRORS = Counter(
+    "rag_operator_reconcile_errors_total",
+    "Reconciles that ended in trouble, by the reason of the condition or of the error.",
+    ["kind", "reason"],
+)
 PROMOTIONS = Counter("rag_operator_promotions_total", "Revisions promoted.")
 WATCH_STALE = Gauge("rag_operator_watch_stale_objects", "Objects that a list shows and the watch has not delivered.")
-RESYNCS = Counter("rag_operator_resyncs_total", "Full resyncs.")
+RESYNCS = Counter("rag_operator_resyncs_total", "Full resyncs begun.")
+RESYNC_SECONDS = Histogram(
+    "rag_operator_resync_seconds",
+    "Duration of a full resync's lists.",
+    buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+DIFFERENCES = Counter(
+    "rag_operator_resync_differences_total",
+    "What a resync's list showed and no watch had delivered: newer, or vanished.",
+    ["kind", "difference"],
+)

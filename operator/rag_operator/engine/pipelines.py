@@ -14,30 +14,44 @@ from rag_operator.api.names import FIELD_MANAGER_PIPELINE, FINALIZER
 from rag_operator.api.parse import parse_pipeline
 from rag_operator.api.pipeline import RagPipeline
 from rag_operator.api.pipeline_status import RagPipelineStatus
-from rag_operator.build import authorities, cache, config, pods, query
+from rag_operator.build import authorities, cache, config, network, query
 from rag_operator.decide import pipeline as decide
+from rag_operator.decide.authorship import last_change
 from rag_operator.decide.checks import GOOD, Check
-from rag_operator.engine import announce
-from rag_operator.engine.authorities import Authorities, read_authorities
+from rag_operator.engine import announce, audit
+from rag_operator.engine.accounts import bring_accounts
+from rag_operator.engine.audit import Action, Entry
+from rag_operator.engine.authorities import known_authorities, read_authorities
 from rag_operator.engine.bind import Bound, bind, catalog_of
 from rag_operator.engine.context import BACK_OFF, Binding, Context
 from rag_operator.engine.deletion import PipelineDeletion
 from rag_operator.engine.finalizer import add_finalizer
 from rag_operator.engine.listening import Listeners
+from rag_operator.engine.optional import bring_monitors
+from rag_operator.engine.pods import pods_trouble
 from rag_operator.engine.queue import Key
 from rag_operator.engine.refusals import REFUSALS, refusal
 from rag_operator.engine.secrets import Found, found, read_secret
-from rag_operator.kube.apply import apply_child, delete_child, ensure_secret, owned_child
+from rag_operator.kube.apply import apply_child, delete_child, ensure_secret
 from rag_operator.kube.client import Object
-from rag_operator.kube.kinds import CONFIG_MAP, DEPLOYMENT, HPA, PDB, PIPELINE, SERVICE_ACCOUNT
+from rag_operator.kube.kinds import CONFIG_MAP, DEPLOYMENT, HPA, NETWORK_POLICY, PDB, PIPELINE, Kind
 from rag_operator.stores.errors import StoreProblem, StoreTrouble
 from rag_operator.stores.leases import read_leases
-from rag_operator.stores.redis import ping
+from rag_operator.stores.redis import ping, port_of
 from rag_runtime.contract.config import EmbeddingProfile
 
 log = logging.getLogger(__name__)
 STARTING_PERIOD = 2.0
 READY_PERIOD = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cached:
+    """The cache's Secret by name with its version, and its port; neither where the Secret is not there."""
+
+    check: Check
+    versions: dict[str, str]
+    port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +70,7 @@ class PipelineReconciler:
         self._context = context
         self._listeners = listeners
         self._deletion = PipelineDeletion(context)
+        self._served: dict[Key, bool] = {}
         self._last_profiles: dict[str, tuple[EmbeddingProfile, ...]] = {}
 
     async def reconcile(self, key: Key) -> float | None:
@@ -90,8 +105,7 @@ class PipelineReconciler:
             self._context.bindings.pop(key, None)
         else:
             await self._keep_bound(key, live)
-        for tenant in self._context.registry.tenants_of(key):
-            self._context.queue.add(tenant, routine=True)
+        self._wake_tenants(key)
         return again
 
     async def _keep_bound(self, key: Key, live: Object) -> None:
@@ -101,23 +115,38 @@ class PipelineReconciler:
 
     async def _bring(self, key: Key, live: Object, pipeline: RagPipeline) -> float | None:
         bound = await self._bind(key, pipeline)
-        cached, cache_version = await self._cache(pipeline)
+        cached = await self._cache(pipeline)
         models = await self._models(pipeline)
-        facts = decide.PipelineFacts(_generation(live), database=bound.check, cache=cached, models=models.check)
+        facts = decide.PipelineFacts(_generation(live), database=bound.check, cache=cached.check, models=models.check)
+        await self._network(pipeline, bound, cached)
         catalog = bound.binding.catalog if bound.binding else catalog_of(pipeline)
         status: dict[str, Any] = {}
         if catalog is not None:
-            await self._accounts(pipeline)
-            models = replace(models, versions=models.versions | cache_version)
+            await bring_accounts(self._context.api, pipeline)
+            models = replace(models, versions=models.versions | cached.versions)
             deployment = await self._query(pipeline, bound, models)
             if deployment is not None:
                 facts = replace(facts, query=await self._query_facts(pipeline, deployment, bound))
+                facts = replace(facts, extras=(await bring_monitors(self._context, pipeline),))
                 status = _query_status(pipeline, deployment)
             status["catalogID"] = str(catalog.catalog)
+            if bound.binding is not None and pipeline.status.catalog_id != status["catalogID"]:
+                await self._catalog_taken(live, pipeline, status["catalogID"])
         new = await self._status(live, facts, status)
         if is_true(new.conditions, ConditionType.READY):
             return READY_PERIOD
         return BACK_OFF if is_true(new.conditions, ConditionType.DEGRADED) else STARTING_PERIOD
+
+    async def _catalog_taken(self, live: Object, pipeline: RagPipeline, catalog: str) -> None:
+        adopted = str(pipeline.spec.database.adopt) == catalog
+        action = Action.CATALOG_ADOPTED if adopted else Action.CATALOG_MADE
+        message = f"catalog {catalog} was {'taken over with its tenants' if adopted else 'made'}"
+        changed = last_change(live, ("spec", "database"))
+        entry = Entry(action, message, "spec.database", changed, {"catalog": catalog})
+        if adopted:
+            await announce.tell_audited(self._context, PIPELINE, live, entry)
+        else:
+            audit.record(self._context, PIPELINE, live, entry)
 
     async def _bind(self, key: Key, pipeline: RagPipeline) -> Bound:
         bound = await bind(self._context, pipeline)
@@ -125,16 +154,26 @@ class PipelineReconciler:
         if bound.binding is None:
             if bound.check.blocked and before is not None:
                 del self._context.bindings[key]
+                self._wake_tenants(key)
             return bound
         self._context.bindings[key] = bound.binding
         self._last_profiles[pipeline.metadata.uid] = bound.binding.profiles
         self._listeners.ensure(key, bound.binding)
         if before is None or before.pipeline.metadata.generation != pipeline.metadata.generation:
-            for tenant in self._context.registry.tenants_of(key):
-                self._context.queue.add(tenant, routine=True)
+            self._wake_tenants(key)
         return bound
 
-    async def _cache(self, pipeline: RagPipeline) -> tuple[Check, dict[str, str]]:
+    def _wake_tenants(self, key: Key) -> None:
+        for tenant in self._context.registry.tenants_of(key):
+            self._context.queue.add(tenant, routine=True)
+
+    def _note_served(self, key: Key, served: bool) -> None:
+        """Tenants are Ready while a pod serves: the first that comes and the last that goes concern all of them."""
+        if self._served.get(key, served) != served:
+            self._wake_tenants(key)
+        self._served[key] = served
+
+    async def _cache(self, pipeline: RagPipeline) -> Cached:
         api, meta = self._context.api, pipeline.metadata
         if resolve.managed_cache(pipeline.spec):
             manifest = cache.managed_redis_secret(pipeline, self._context.new_password())
@@ -147,14 +186,17 @@ class PipelineReconciler:
             name = pipeline.spec.cache.secret_ref.name
             secret = await read_secret(api, meta.namespace, name, "spec.cache.secretRef", ("url",))
         if isinstance(secret, Check):
-            return secret, {}
-        return await self._cache_check(pipeline, secret), {secret.name: secret.version}
+            return Cached(secret, {})
+        check = await self._cache_check(pipeline, secret)
+        return Cached(check, {secret.name: secret.version}, port_of(secret.data["url"].decode()))
 
     async def _cache_check(self, pipeline: RagPipeline, secret: Found) -> Check:
         name, namespace = names.cache(pipeline.metadata.name), pipeline.metadata.namespace
         if resolve.managed_cache(pipeline.spec):
             live = await self._context.api.get(DEPLOYMENT, namespace, name)
             if not live or not live.get("status", {}).get("readyReplicas"):
+                if trouble := await self._pods_trouble(pipeline, names.COMPONENT_CACHE):
+                    return Check(False, Reason.PODS_FAILING, trouble)
                 return Check(None, Reason.STARTING, f"Deployment {name} has no ready pod")
         try:
             await ping(secret.data["url"].decode(), secret.name)
@@ -162,9 +204,24 @@ class PipelineReconciler:
             return Check(False, trouble.reason, str(trouble))
         return GOOD
 
+    async def _network(self, pipeline: RagPipeline, bound: Bound, cached: Cached) -> None:
+        """The policies; those in force stay where a Secret that they depend on is away."""
+        if bound.address is None or cached.port is None:
+            return
+        profiles = bound.binding.profiles if bound.binding else self._profiles(pipeline)
+        inputs = network.NetworkInputs(
+            operator=self._context.settings.namespace,
+            database_port=bound.address.port,
+            cache_port=cached.port,
+            endpoints=network.endpoints(pipeline.spec, profiles),
+            proxy=self._context.settings.release.proxy,
+        )
+        for name, policy in network.network_policies(pipeline, inputs).items():
+            await self._optional(pipeline, NETWORK_POLICY, name, policy)
+
     async def _models(self, pipeline: RagPipeline) -> Models:
         versions: dict[str, str] = {}
-        trusted = await self._authorities(pipeline)
+        trusted = await read_authorities(self._context.api, pipeline)
         for reference in config.key_refs_of(pipeline.spec):
             secret = await read_secret(
                 self._context.api, pipeline.metadata.namespace, reference.name, "endpoint.secretRef", (reference.key,)
@@ -173,18 +230,6 @@ class PipelineReconciler:
                 return Models(secret, versions, trusted.versions)
             versions[secret.name] = secret.version
         return Models(trusted.check, versions, trusted.versions)
-
-    async def _authorities(self, pipeline: RagPipeline) -> Authorities:
-        refs = {*authorities.of_models(pipeline.spec), *authorities.of_ingestion(pipeline.spec)}
-        ordered = sorted(refs, key=authorities.key_of)
-        return await read_authorities(self._context.api, pipeline.metadata.namespace, ordered)
-
-    async def _accounts(self, pipeline: RagPipeline) -> None:
-        api, meta = self._context.api, pipeline.metadata
-        for account in pods.service_accounts(pipeline):
-            name = account["metadata"]["name"]
-            if pods.is_wanted(account) or await owned_child(api, SERVICE_ACCOUNT, meta.namespace, name, meta.uid):
-                await apply_child(api, account, FIELD_MANAGER_PIPELINE)
 
     async def _query(self, pipeline: RagPipeline, bound: Bound, models: Models) -> Object | None:
         api, meta = self._context.api, pipeline.metadata
@@ -197,15 +242,15 @@ class PipelineReconciler:
         document = query.runtime_config_map(pipeline, serve)
         await apply_child(api, document, FIELD_MANAGER_PIPELINE)
         await apply_child(api, query.query_service(pipeline), FIELD_MANAGER_PIPELINE)
-        await self._optional(pipeline, HPA, query.query_hpa(pipeline))
-        await self._optional(pipeline, PDB, query.query_pdb(pipeline))
+        await self._optional(pipeline, HPA, names.query(meta.name), query.query_hpa(pipeline))
+        await self._optional(pipeline, PDB, names.query(meta.name), query.query_pdb(pipeline))
         inputs = query.QueryInputs(
             config_map=document["metadata"]["name"],
             secret_versions=models.versions,
             replicas=resolve.replicas(pipeline.spec.scaling).fixed,
             key_refs=config.key_refs(serve),
             ca_refs=authorities.of_profiles(serve.profiles.values()),
-            ca_versions=_trusted(pipeline, live, models),
+            ca_versions=known_authorities(pipeline, live, models.ca_versions),
         )
         deployment = await apply_child(
             api, query.query_deployment(pipeline, self._context.settings.release, inputs), FIELD_MANAGER_PIPELINE
@@ -218,10 +263,10 @@ class PipelineReconciler:
         """While the database is away: what it said last, so that its outage rolls no pods."""
         return self._last_profiles.get(pipeline.metadata.uid, ())
 
-    async def _optional(self, pipeline: RagPipeline, kind: Any, manifest: Object | None) -> None:
+    async def _optional(self, pipeline: RagPipeline, kind: Kind, name: str, manifest: Object | None) -> None:
         meta = pipeline.metadata
         if manifest is None:
-            await delete_child(self._context.api, kind, meta.namespace, names.query(meta.name), meta.uid)
+            await delete_child(self._context.api, kind, meta.namespace, name, meta.uid)
         else:
             await apply_child(self._context.api, manifest, FIELD_MANAGER_PIPELINE)
 
@@ -237,12 +282,13 @@ class PipelineReconciler:
         leases = 0
         if bound.binding is not None:
             leases = await self._live_leases(bound.binding)
+            self._note_served(Key("pipeline", pipeline.metadata.namespace, pipeline.metadata.name), leases > 0)
         failed = [
             c["message"]
             for c in status.get("conditions", [])
             if c["type"] == "ReplicaFailure" and c["status"] == "True"
         ]
-        return decide.QueryFacts(
+        facts = decide.QueryFacts(
             desired=int(deployment["spec"].get("replicas", 1)),
             ready=int(status.get("readyReplicas", 0)),
             updated=int(status.get("updatedReplicas", 0)),
@@ -251,6 +297,13 @@ class PipelineReconciler:
             live_leases=leases if bound.binding else int(status.get("readyReplicas", 0)),
             trouble=failed[0] if failed else "",
         )
+        if facts.complete or facts.trouble:
+            return facts
+        return replace(facts, trouble=await self._pods_trouble(pipeline, names.COMPONENT_QUERY))
+
+    async def _pods_trouble(self, pipeline: RagPipeline, component: str) -> str:
+        labels = names.pipeline_selector(pipeline.metadata.name, component)
+        return await pods_trouble(self._context, pipeline.metadata.namespace, labels)
 
     async def _live_leases(self, binding: Binding) -> int:
         async with self._context.transaction(binding) as tx:
@@ -280,15 +333,6 @@ class PipelineReconciler:
 
 def _generation(live: Object) -> int:
     return int(live["metadata"].get("generation", 0))
-
-
-def _trusted(pipeline: RagPipeline, live: Object | None, models: Models) -> dict[str, str]:
-    """Versions of the certificates that query pods trust. While some are away, those that the pods began with: their
-    absence rolls nothing."""
-    annotations = live["spec"]["template"]["metadata"].get("annotations", {}) if live else {}
-    known = authorities.rolled(annotations) | models.ca_versions
-    wanted = {authorities.key_of(ref) for ref in authorities.of_models(pipeline.spec)}
-    return {key: version for key, version in known.items() if key in wanted}
 
 
 def _rolled_out(deployment: Object) -> bool:

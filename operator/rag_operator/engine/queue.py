@@ -161,14 +161,28 @@ class WorkQueue:
         for waiting in (self._turns, self._waiting, self._later, self._due, self._failures, self._again):
             waiting.clear()
 
-    def depth(self) -> int:
-        """Keys that wait for a worker now."""
-        return len(self._waiting)
-
-    def age(self) -> float:
-        """Seconds that the oldest waiting key has waited."""
+    def waiting(self) -> dict[tuple[str, str], tuple[int, float]]:
+        """Keys that wait for a worker, and the seconds that the oldest has waited: by kind, and `event` or `resync`."""
         now = self._clock()
-        return max([0.0, *(now - lane.oldest(now) for lane in self._lanes.values())])
+        found: dict[tuple[str, str], tuple[int, float]] = {}
+        for lane in self._lanes.values():
+            for cause, keys in (("event", lane.urgent), ("resync", lane.routine)):
+                for key, since in keys.items():
+                    number, oldest = found.get((key.kind, cause), (0, 0.0))
+                    found[key.kind, cause] = (number + 1, max(oldest, now - since))
+        return found
+
+    def working(self) -> int:
+        """Keys that a worker has now."""
+        return len(self._working)
+
+    def delayed(self) -> int:
+        """Keys that wait for their time: after a back-off, or for their next look."""
+        return len(self._due)
+
+    def full_lanes(self) -> int:
+        """Lanes with keys that wait because as many are being worked on as may be at once."""
+        return sum(bool(lane.waiting) and lane.working >= self._width for lane in self._lanes.values())
 
     def stalled(self) -> float:
         """Seconds that a key has waited though its lane has room: more than moments means that nobody takes keys."""

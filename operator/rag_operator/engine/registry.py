@@ -8,6 +8,7 @@ from typing import Any
 
 from rag_operator.api.conditions import ConditionType
 from rag_operator.api.pipeline_status import TenantCounts
+from rag_operator.engine.census import Census
 from rag_operator.engine.queue import Key
 
 _PERSONS = ("uid", "generation", "labels", "annotations", "deletionTimestamp")
@@ -31,6 +32,7 @@ class Registry:
         self.tenants: dict[Key, TenantSummary] = {}
         self.pipelines: set[Key] = set()
         self.delivered: dict[Key, str] = {}
+        self.census = Census()
         self._written: dict[Key, str] = {}
 
     def observe(self, key: Key, body: dict[str, Any]) -> bool:
@@ -62,6 +64,7 @@ class Registry:
 
     def take_in(self, key: Key, body: dict[str, Any]) -> bool:
         """Remember an object, wherever it was read; True when its pipeline's counts may have changed."""
+        self.census.take_in(key, body)
         if key.kind == "pipeline":
             self.pipelines.add(key)
             return False
@@ -74,6 +77,7 @@ class Registry:
         """The object is gone."""
         self.delivered.pop(key, None)
         self._written.pop(key, None)
+        self.census.forget(key)
         self.pipelines.discard(key)
         self.tenants.pop(key, None)
 

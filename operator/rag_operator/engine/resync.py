@@ -1,4 +1,4 @@
-"""The resync: one paginated list per kind every few minutes, so that no lost event is lost for good.
+"""The resync: a list per kind and a query per catalog every few minutes, so that what went unheard is not lost.
 
 It also tells a dead watch: an object whose resourceVersion the watch has not delivered, list after list.
 """
@@ -7,21 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 
 from rag_operator.api.errors import PermanentError, TransientError
 from rag_operator.engine import metrics
 from rag_operator.engine.context import Context
+from rag_operator.engine.fleet import catalog_marks, list_children
 from rag_operator.engine.queue import Key
 from rag_operator.kube.kinds import PIPELINE, TENANT
+from rag_operator.kube.metrics import WATCHES
 
 log = logging.getLogger(__name__)
 GRACE = 20.0
 """Seconds that a watch may lag behind a list before it counts as dead."""
 RETRY = 5.0
+AT_ONCE = 10
+"""Of the tenants that wait for a slot, those that look again at each resync, in case that nobody told them."""
 
 
 class Resync:
-    """Lists both kinds, enqueues every key, and compares with what the watches delivered."""
+    """Lists both kinds and what tenants have, enqueues what differs, and compares with what the watches delivered."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -48,14 +53,25 @@ class Resync:
         Objects that vanished unseen are enqueued too, so that what they left is cleaned up.
         """
         metrics.RESYNCS.inc()
+        began = time.monotonic()
         listed = await self._list()
-        registry = self._context.registry
+        children, marks = await list_children(self._context), await catalog_marks(self._context)
+        metrics.RESYNC_SECONDS.observe(time.monotonic() - began)
+        registry, settled = self._context.registry, self._context.settled
         for key in [*registry.pipelines, *registry.tenants]:
             if key not in listed:
+                metrics.DIFFERENCES.labels(key.kind, "vanished").inc()
                 registry.forget(key)
+                settled.drop(key)
                 self._context.queue.add(key)
+        for pipeline in self._context.waiting:
+            self._context.wake_waiting(pipeline, AT_ONCE)
+        settled.next_turn()
         for key in sorted(listed, key=lambda k: k.kind):
-            self._context.queue.add(key, routine=True)
+            if key.kind == "pipeline" or settled.is_due(
+                key, listed[key], children.get(key, frozenset()), marks.get(key)
+            ):
+                self._context.queue.add(key, routine=True)
         return listed
 
     async def _list(self) -> dict[Key, str]:
@@ -68,6 +84,7 @@ class Resync:
                         key = Key(word, meta["namespace"], meta["name"])  # type: ignore[arg-type]
                         listed[key] = meta["resourceVersion"]
                         if self._context.registry.behind(key, listed[key]):
+                            metrics.DIFFERENCES.labels(word, "newer").inc()
                             self._context.registry.take_in(key, item)
         return listed
 
@@ -79,3 +96,6 @@ class Resync:
             lagging = [key for key in lagging if registry.knows(key) and registry.behind(key, listed[key])]
         self.watch_dead = bool(lagging)
         metrics.WATCH_STALE.set(len(lagging))
+        if not lagging:
+            for kind in (PIPELINE, TENANT):
+                WATCHES.seen(kind.kind)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from rag_operator.decide.tenant import IndexFacts
-from rag_operator.engine import announce, metrics
+from rag_operator.engine import metrics, tenant_audit
 from rag_operator.engine.context import Binding, Context
+from rag_operator.engine.settled import catalog_mark
 from rag_operator.kube.client import Object
-from rag_operator.kube.kinds import TENANT
 from rag_operator.stores.leases import Lease, read_leases
 from rag_operator.stores.profiles import recorded_shape
 from rag_operator.stores.promotion import Revision, promote, retire, revisions
@@ -23,16 +24,28 @@ RETIRE_AFTER = timedelta(minutes=10)
 """How long a replaced revision stays, whatever their number."""
 
 
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """The tenant's row as it is now, facts for conditions, and `mark`, what the catalog said in all.
+
+    `retiring`: a former revision goes when its time has come, and nobody will say so.
+    """
+
+    row: TenantRow
+    facts: IndexFacts
+    retained: tuple[int, ...]
+    mark: int
+    retiring: bool
+
+
 class Revisions:
     """Moves one tenant's pointer, and drops what nobody reads any more."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def bring(
-        self, live: Object, binding: Binding, row: TenantRow, shape: IndexShape
-    ) -> tuple[TenantRow, IndexFacts, tuple[int, ...]]:
-        """Promote and retire what is due; returns the row as it is then, facts for conditions, retained numbers."""
+    async def bring(self, live: Object, binding: Binding, row: TenantRow, shape: IndexShape) -> Brought:
+        """Promote and retire what is due."""
         async with self._context.transaction(binding) as tx:
             known = await revisions(tx, row.id)
             leases = await read_leases(tx)
@@ -42,9 +55,15 @@ class Revisions:
             row = await self._promote(live, binding, row, candidate)
             async with self._context.transaction(binding) as tx:
                 known = await revisions(tx, row.id)
-        await self._retire(binding, row, known)
+        await self._retire(live, binding, row, known)
         retained = tuple(r.number for r in known if r.state == "Retained")
-        return row, _facts(row, shape, candidate, leases), retained
+        return Brought(
+            row=row,
+            facts=_facts(row, shape, candidate, leases),
+            retained=retained,
+            mark=catalog_mark(row, leases),
+            retiring=len([r for r in known if r.state in ("Retained", "Retiring")]) > RETAINED,
+        )
 
     async def _promote(self, live: Object, binding: Binding, row: TenantRow, candidate: int) -> TenantRow:
         async with self._context.transaction(binding) as tx:
@@ -52,17 +71,18 @@ class Revisions:
             after = await read_tenant(tx, row.namespace, row.name)
         if result.promoted:
             metrics.PROMOTIONS.inc()
-            before = f" in place of {row.active}" if row.active is not None else ""
-            await announce.tell(self._context, TENANT, live, "Promoted", f"revision {candidate} answers now{before}")
+            await tenant_audit.promoted(self._context, live, binding, row, candidate)
         return after or row
 
-    async def _retire(self, binding: Binding, row: TenantRow, known: list[Revision]) -> None:
+    async def _retire(self, live: Object, binding: Binding, row: TenantRow, known: list[Revision]) -> None:
         former = sorted((r for r in known if r.state in ("Retained", "Retiring")), key=lambda r: r.number)
         for revision in former[: max(0, len(former) - RETAINED)]:
             since = revision.replaced_at
             if since is None or self._context.now() - since > RETIRE_AFTER:
                 async with self._context.transaction(binding) as tx:
-                    await retire(tx, row.id, revision.number)
+                    done = await retire(tx, row.id, revision.number)
+                if done.retired:
+                    tenant_audit.retired(self._context, live, revision.number)
 
 
 def _facts(row: TenantRow, shape: IndexShape, candidate: int | None, leases: list[Lease]) -> IndexFacts:

@@ -15,12 +15,16 @@ from rag_operator.api.tenant import RagTenant
 from rag_operator.build import ingest
 from rag_operator.decide.tenant import RunState, run_request
 from rag_operator.engine.context import Context
+from rag_operator.engine.pods import pods_trouble
 from rag_operator.engine.queue import Key
+from rag_operator.kube.apply import covers
 from rag_operator.kube.client import Object
 from rag_operator.kube.errors import ConflictError
 from rag_operator.kube.kinds import JOB
 from rag_operator.stores.tenants import TenantRow
 
+LABEL_JOB = "batch.kubernetes.io/job-name"
+Outcome = tuple[str, str, datetime]
 RETRY_AFTER = 60.0
 """Seconds after which a failed run is started anew."""
 
@@ -61,24 +65,34 @@ class Runs:
             return Run(RunState.MISSING, "spec.suspend is true")
         request = run_request(digest, pending)
         name = names.ingest_job(tenant.metadata.name, request)
+        manifest = ingest.ingest_job(pipeline, tenant, self._context.settings.release, inputs, request)
         job = await self._context.api.get(JOB, tenant.metadata.namespace, name)
         if job is not None:
-            return await self._follow(job, pending, handled)
+            outcome = finished(job)
+            if outcome is None:
+                return await self._unfinished(job, manifest)
+            return await self._ended(job, outcome, pending, handled)
         if blocked:
             return Run(RunState.MISSING, "a source is missing")
-        manifest = ingest.ingest_job(pipeline, tenant, self._context.settings.release, inputs, request)
         return await self._start(tenant, pipeline, manifest)
 
-    async def _follow(self, job: Object, pending: str, handled: str) -> Run:
-        outcome = finished(job)
-        if outcome is None:
-            return Run(RunState.RUNNING)
+    async def _ended(self, job: Object, outcome: Outcome, pending: str, handled: str) -> Run:
         kind, message, when = outcome
         if kind == "Complete":
             return Run(RunState.DONE, handled=pending or handled or None)
         if (self._context.now() - when).total_seconds() > RETRY_AFTER:
             await self._context.api.delete(JOB, job)
         return Run(RunState.FAILED, f"Job {job['metadata']['name']} failed: {message}; it is started anew")
+
+    async def _unfinished(self, job: Object, wanted: Object) -> Run:
+        """A Job can't be changed: one whose pod doesn't start gives way once its pod would be another."""
+        if job.get("status", {}).get("ready"):
+            return Run(RunState.RUNNING)
+        meta = job["metadata"]
+        trouble = await pods_trouble(self._context, meta["namespace"], {LABEL_JOB: meta["name"]})
+        if trouble and not covers(job["spec"]["template"], wanted["spec"]["template"]):
+            await self._context.api.delete(JOB, job)
+        return Run(RunState.STUCK, trouble) if trouble else Run(RunState.RUNNING)
 
     async def _start(self, tenant: RagTenant, pipeline: RagPipeline, manifest: Object) -> Run:
         key = Key("pipeline", tenant.metadata.namespace, pipeline.metadata.name)
@@ -87,10 +101,14 @@ class Runs:
                 f"{names.LABEL_PIPELINE}={pipeline.metadata.name},{names.LABEL_COMPONENT}={names.COMPONENT_INGEST}"
             )
             jobs = await self._context.api.list(JOB, tenant.metadata.namespace, selector)
+            waiting = self._context.waiting.setdefault(key, {})
+            who = Key("tenant", tenant.metadata.namespace, tenant.metadata.name)
             if sum(finished(job) is None for job in jobs) >= pipeline.spec.ingestion.max_concurrent_jobs:
+                waiting.setdefault(who)
                 return Run(
                     RunState.WAITING, "waits for a slot: spec.ingestion.maxConcurrentJobs of the pipeline are running"
                 )
+            waiting.pop(who, None)
             try:
                 await self._context.api.create(JOB, manifest)
             except ConflictError:
@@ -98,7 +116,7 @@ class Runs:
         return Run(RunState.RUNNING)
 
 
-def finished(job: Object) -> tuple[str, str, datetime] | None:
+def finished(job: Object) -> Outcome | None:
     """`Complete` or `Failed` with message and time, or None while the Job goes on."""
     for condition in job.get("status", {}).get("conditions", []):
         if condition["type"] in ("Complete", "Failed") and condition["status"] == "True":

@@ -15,7 +15,7 @@ from rag_operator.api.tenant import RagTenant, RagTenantStatus
 from rag_operator.build import authorities, config, ingest
 from rag_operator.decide import tenant as decide
 from rag_operator.decide.checks import Check
-from rag_operator.engine import announce, tenant_status
+from rag_operator.engine import announce, tenant_audit, tenant_status
 from rag_operator.engine.bind import database_place
 from rag_operator.engine.context import BACK_OFF, Binding, Context
 from rag_operator.engine.deletion import TenantDeletion
@@ -25,6 +25,7 @@ from rag_operator.engine.refusals import REFUSALS, refusal
 from rag_operator.engine.revisions import Revisions
 from rag_operator.engine.runs import Runs, finished
 from rag_operator.engine.secrets import Found, found
+from rag_operator.engine.settled import Seen, mark_of
 from rag_operator.engine.sources import missing_source
 from rag_operator.kube.apply import apply_child, ensure_secret, sync_secret
 from rag_operator.kube.client import Object
@@ -43,8 +44,8 @@ from rag_operator.stores.tenants import (
 from rag_runtime.contract.config import EmbeddingProfile
 from rag_runtime.contract.names import TenantNames
 
-READY_PERIOD = 300.0
-MOVING_PERIOD = 5.0
+RETIRING_PERIOD = 60.0
+"""A revision that was replaced goes some minutes later."""
 KEY_PREFIX = "rag_"
 
 
@@ -67,6 +68,7 @@ class TenantReconciler:
 
     async def reconcile(self, key: Key) -> float | None:
         """One pass; returns seconds until the next look, None for no need."""
+        self._context.settled.drop(key)
         live = await self._context.api.get(TENANT, key.namespace, key.name)
         if live is None:
             return None
@@ -80,12 +82,12 @@ class TenantReconciler:
             return None
         bound = await self._binding(key, tenant)
         if bound is None:
-            return BACK_OFF
+            return None  # a pipeline that is bound wakes its tenants
         if isinstance(bound, Binding) and bound.pipeline.spec.paused:
             return None
         if isinstance(bound, Check):
             await self._write(live, replace(facts, pipeline=bound), None)
-            return BACK_OFF
+            return None
         if FINALIZER not in tenant.metadata.finalizers:
             live = await add_finalizer(self._context, TENANT, live)
             tenant = parse_tenant(live)
@@ -125,7 +127,7 @@ class TenantReconciler:
     async def _bring(self, key: Key, live: Object, tenant: RagTenant, binding: Binding) -> float | None:
         facts = decide.TenantFacts(tenant.metadata.generation, suspended=tenant.spec.suspend)
         try:
-            laid = await self._lay(key, tenant, binding)
+            laid = await self._lay(key, live, tenant, binding)
         except QueryLoginNeeded as needed:
             pipeline = Key("pipeline", key.namespace, tenant.spec.pipeline_ref.name)
             self._context.shards.setdefault(pipeline, set()).add(needed.shard)
@@ -136,18 +138,18 @@ class TenantReconciler:
             await self._write(live, replace(facts, database=check), None)
             return BACK_OFF
         self._context.incarnations[laid.row.id] = key
-        return await self._ingest(live, tenant, laid, facts)
+        return await self._ingest(key, live, tenant, laid, facts)
 
-    async def _lay(self, key: Key, tenant: RagTenant, binding: Binding) -> Laid:
+    async def _lay(self, key: Key, live: Object, tenant: RagTenant, binding: Binding) -> Laid:
         """Secrets first, since their content is the truth; then schema, roles and hashes in the database."""
         api, name = self._context.api, names.ingest_database_secret(key.name)
         fresh_key = KEY_PREFIX + self._context.new_password()
         api_key = found(await ensure_secret(api, ingest.api_key_secret(tenant, fresh_key)))
-        before = await self._before(key, tenant, binding)
+        before = await self._before(key, live, tenant, binding)
         incarnation = before.id if before else self._context.new_id()
         login = TenantNames(binding.catalog, incarnation, key.name).ingestion
-        live = await api.get(SECRET, key.namespace, name)
-        held = found(live).data.get("ingest.password", b"").decode() if live else ""
+        login_secret = await api.get(SECRET, key.namespace, name)
+        held = found(login_secret).data.get("ingest.password", b"").decode() if login_secret else ""
         password = held or self._context.new_password()
         place = database_place(binding.address)
         secret = found(await sync_secret(api, ingest.ingest_database_secret(tenant, place, login, password)))
@@ -164,9 +166,10 @@ class TenantReconciler:
         )
         async with self._context.transaction(binding) as tx:
             row = await ensure_tenant(tx, request)
+        await tenant_audit.laid(self._context, live, before, row)
         return Laid(binding, row)
 
-    async def _before(self, key: Key, tenant: RagTenant, binding: Binding) -> TenantRow | None:
+    async def _before(self, key: Key, live: Object, tenant: RagTenant, binding: Binding) -> TenantRow | None:
         """What the catalog has under this name; retained data is erased first where an annotation names it."""
         async with self._context.transaction(binding) as tx:
             before = await read_tenant(tx, key.namespace, key.name)
@@ -177,9 +180,12 @@ class TenantReconciler:
         while not erased:
             async with self._context.transaction(binding) as tx:
                 erased = await erase(tx, key.namespace, key.name)
+        await tenant_audit.erased_retained(self._context, live, before, before.id)
         return None
 
-    async def _ingest(self, live: Object, tenant: RagTenant, laid: Laid, facts: decide.TenantFacts) -> float | None:
+    async def _ingest(
+        self, key: Key, live: Object, tenant: RagTenant, laid: Laid, facts: decide.TenantFacts
+    ) -> float | None:
         pipeline = laid.binding.pipeline
         tenant_names = TenantNames(laid.binding.catalog, laid.row.id, tenant.metadata.name)
         document = config.ingest_config(pipeline, tenant, tenant_names, _live_profiles(laid.binding, laid.row))
@@ -189,27 +195,31 @@ class TenantReconciler:
             config.key_refs(document),
             authorities.of_profiles(document.profiles.values()),
         )
-        await apply_child(self._context.api, manifest, FIELD_MANAGER_TENANT)
+        configuration = await apply_child(self._context.api, manifest, FIELD_MANAGER_TENANT)
         job = ingest.ingest_cron_job(pipeline, tenant, self._context.settings.release, inputs)
-        await apply_child(self._context.api, job, FIELD_MANAGER_TENANT)
+        cron_job = await apply_child(self._context.api, job, FIELD_MANAGER_TENANT)
         missing = await missing_source(self._context.api, tenant)
-        row, index, retained = await self._revisions.bring(live, laid.binding, laid.row, document.shape)
+        brought = await self._revisions.bring(live, laid.binding, laid.row, document.shape)
+        row = brought.row
         run = await self._runs.bring(tenant, pipeline, inputs, row, document.digest(), blocked=missing is not None)
         await self._drop_old_configs(tenant, manifest["metadata"]["name"], run.state)
         facts = replace(
             facts,
             database=Check(True, Reason.AS_EXPECTED, ""),
             sources=missing or Check(True, Reason.AS_EXPECTED, ""),
-            index=index,
+            index=brought.facts,
             run=run.state,
             run_message=run.message or tenant_status.trouble(row),
             last_run_failed=tenant_status.failed(row),
             failed_documents=tenant_status.failed_documents(row),
         )
-        status = await self._write(live, facts, tenant_status.of_row(laid.binding, row, retained, run.handled))
-        if is_true(status.conditions, ConditionType.READY) and run.state is decide.RunState.DONE:
-            return READY_PERIOD
-        return MOVING_PERIOD
+        status = tenant_status.of_row(laid.binding, row, brought.retained, run.handled)
+        written = await self._write(live, facts, status)
+        if decide.next_look(facts) is not None:
+            return decide.next_look(facts)
+        children = frozenset((mark_of(configuration), mark_of(cron_job)))
+        self._context.settled.note(key, Seen(written["metadata"]["resourceVersion"], brought.mark, children))
+        return RETIRING_PERIOD if brought.retiring else None
 
     async def _drop_old_configs(self, tenant: RagTenant, current: str, state: decide.RunState) -> None:
         """Configurations that no Job needs any more; looked for once, when the run of the present one has ended."""
@@ -224,7 +234,7 @@ class TenantReconciler:
             if old["metadata"]["name"] not in kept:
                 await api.delete(CONFIG_MAP, old)
 
-    async def _write(self, live: Object, facts: decide.TenantFacts, more: RagTenantStatus | None) -> RagTenantStatus:
+    async def _write(self, live: Object, facts: decide.TenantFacts, more: RagTenantStatus | None) -> Object:
         old = RagTenantStatus.model_validate(live.get("status", {}))
         new = (more or old).model_copy(
             update={
@@ -234,8 +244,7 @@ class TenantReconciler:
                 "api_key_secret_ref": (more or old).api_key_secret_ref,
             }
         )
-        await announce.write(self._context, TENANT, live, new)
-        return new
+        return await announce.write(self._context, TENANT, live, new)
 
 
 def _uuid(text: str) -> UUID | None:

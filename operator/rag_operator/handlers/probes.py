@@ -23,11 +23,10 @@ async def serve(port: int, live: Check, ready: Check) -> web.AppRunner:
     return await _start(port, [web.get("/healthz", healthz), web.get("/readyz", readyz)])
 
 
-async def serve_metrics(port: int, refresh: Callable[[], None]) -> web.AppRunner:
-    """Serve `/metrics`; `refresh` sets the gauges that are read at that moment."""
+async def serve_metrics(port: int) -> web.AppRunner:
+    """Serve `/metrics`."""
 
     async def metrics(_: web.Request) -> web.Response:
-        refresh()
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return await _start(port, [web.get("/metrics", metrics)])

@@ -13,16 +13,18 @@ import uuid
 from datetime import UTC, datetime
 
 import kopf
+from prometheus_client import REGISTRY
 
-from rag_operator.engine import metrics
 from rag_operator.engine.context import Context
 from rag_operator.engine.controller import Controller
+from rag_operator.engine.figures import Figures
 from rag_operator.engine.queue import WorkQueue
 from rag_operator.engine.registry import Registry
 from rag_operator.engine.resync import Resync
 from rag_operator.engine.settings import Settings
 from rag_operator.handlers import probes, watches
 from rag_operator.kube.client import Api
+from rag_operator.kube.discovery import Discovery
 from rag_operator.kube.lease import Election
 from rag_operator.stores.database import Databases
 
@@ -44,6 +46,7 @@ async def run(settings: Settings) -> None:
         context = Context(
             settings=settings,
             api=api,
+            discovery=Discovery(api),
             databases=databases,
             queue=WorkQueue(time.monotonic, random.random, registry.lane),
             registry=registry,
@@ -74,14 +77,10 @@ async def _serve(context: Context, stop: asyncio.Event) -> None:
     def ready() -> str:
         return "" if watching.is_set() else "the watches have not started yet"
 
-    def refresh() -> None:
-        metrics.QUEUE_DEPTH.set(context.queue.depth())
-        metrics.QUEUE_AGE.set(context.queue.age())
-        metrics.LEADER.set(election.is_leader)
-
+    REGISTRY.register(Figures(context, election))
     runners = [
         await probes.serve(settings.probe_port, live, ready),
-        await probes.serve_metrics(settings.metrics_port, refresh),
+        await probes.serve_metrics(settings.metrics_port),
     ]
     tasks = [
         asyncio.create_task(election.run(controller.lead), name="election"),

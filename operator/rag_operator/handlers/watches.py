@@ -16,6 +16,8 @@ import kopf
 from rag_operator.api import GROUP, VERSION
 from rag_operator.engine.context import Context
 from rag_operator.engine.queue import Key
+from rag_operator.kube.kinds import PIPELINE, TENANT
+from rag_operator.kube.metrics import WATCHES
 
 Leads = Callable[[], bool]
 
@@ -70,6 +72,7 @@ def _take(context: Context, leads: Leads, key: Key, body: kopf.Body, kind: str |
         pipeline = context.registry.pipeline_of(key) if key.kind == "tenant" else None
     if not leads():
         return
+    WATCHES.seen((PIPELINE if key.kind == "pipeline" else TENANT).kind)
     if kind == "DELETED" or not context.registry.is_echo(key, dict(body)):
         context.queue.add(key)
     if counted and pipeline is not None:

@@ -15,7 +15,6 @@ from rag_operator.api import GROUP
 from rag_operator.kube.client import Api, Object
 from rag_operator.kube.errors import ConflictError
 from rag_operator.kube.kinds import SECRET, Kind, kind_of
-from rag_operator.kube.metrics import APPLIES
 
 ANNOTATION_APPLIED = f"{GROUP}/applied"
 
@@ -44,7 +43,6 @@ async def apply_child(api: Api, manifest: Object, manager: str) -> Object:
         return live
     if live is not None:
         stamped["metadata"]["uid"] = live["metadata"]["uid"]
-    APPLIES.labels(kind.kind).inc()
     return await api.apply(kind, stamped, manager)
 
 

@@ -17,12 +17,18 @@ class RefusedError(PermanentError):
     """400, 403, 422 and the like: the server understood and said no. The message is the server's."""
 
 
+class NotFoundError(RefusedError):
+    """404 to a write: the kind, or the namespace, is not there (any more)."""
+
+
 class ExpiredError(TransientError):
     """410: the watch or the continue token is too old; list again."""
 
 
 def error_of(status: int, message: str, retry_after: str | None) -> Exception:
     """The error that an HTTP status of the API server stands for."""
+    if status == 404:
+        return NotFoundError(message)
     if status == 409:
         return ConflictError(message)
     if status == 410:

@@ -37,6 +37,7 @@ CONFIG_MAP = Kind("", "v1", "configmaps", "ConfigMap")
 SERVICE = Kind("", "v1", "services", "Service")
 SERVICE_ACCOUNT = Kind("", "v1", "serviceaccounts", "ServiceAccount")
 CLAIM = Kind("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
+POD = Kind("", "v1", "pods", "Pod")
 EVENT = Kind("", "v1", "events", "Event")
 NAMESPACE = Kind("", "v1", "namespaces", "Namespace")
 DEPLOYMENT = Kind("apps", "v1", "deployments", "Deployment")
@@ -45,12 +46,18 @@ JOB = Kind("batch", "v1", "jobs", "Job")
 CRON_JOB = Kind("batch", "v1", "cronjobs", "CronJob")
 HPA = Kind("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 PDB = Kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
+NETWORK_POLICY = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
+SERVICE_MONITOR = Kind("monitoring.coreos.com", "v1", "servicemonitors", "ServiceMonitor")
+PROMETHEUS_RULE = Kind("monitoring.coreos.com", "v1", "prometheusrules", "PrometheusRule")
 LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 
-_KNOWN = {
-    (k.api_version, k.kind): k
-    for k in (SECRET, CONFIG_MAP, SERVICE, SERVICE_ACCOUNT, CLAIM, DEPLOYMENT, STATEFUL_SET, JOB, CRON_JOB, HPA, PDB)
-}
+_CHILDREN = (
+    *(SECRET, CONFIG_MAP, SERVICE, SERVICE_ACCOUNT, CLAIM, DEPLOYMENT, STATEFUL_SET, JOB, CRON_JOB),
+    *(HPA, PDB, NETWORK_POLICY, SERVICE_MONITOR, PROMETHEUS_RULE),
+)
+OPTIONAL = (SERVICE_MONITOR, PROMETHEUS_RULE)
+"""Kinds that a cluster has where somebody installed them."""
+_KNOWN = {(k.api_version, k.kind): k for k in _CHILDREN}
 
 
 def kind_of(manifest: dict[str, Any]) -> Kind:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from rag_operator.api.errors import PermanentError, TransientError
 from rag_operator.kube.client import Api, Object
 from rag_operator.kube.kinds import LEASE
+from rag_operator.kube.metrics import TERMS
 
 DURATION = 15.0
 RENEW_LIMIT = 10.0
@@ -37,6 +38,8 @@ class Election:
     wall: Callable[[], datetime] = lambda: datetime.now(UTC)
     _seen: tuple[str, float] | None = field(default=None, init=False)
     is_leader: bool = field(default=False, init=False)
+    transitions: int = field(default=0, init=False)
+    """How often the Lease has changed hands, as last read."""
 
     async def run(self, leading: Callable[[], Awaitable[None]]) -> None:
         """Stand for election for ever."""
@@ -47,6 +50,7 @@ class Election:
 
     async def _lead(self, leading: Callable[[], Awaitable[None]]) -> None:
         self.is_leader = True
+        TERMS.inc()
         log.info("leading", extra={"identity": self.identity})
         work = asyncio.ensure_future(leading())
         last = self.monotonic()
@@ -85,6 +89,7 @@ class Election:
             await self.api.create(LEASE, self._manifest(None))
             return True
         spec = lease.get("spec", {})
+        self.transitions = int(spec.get("leaseTransitions", 0))
         holder = spec.get("holderIdentity") or ""
         mark = f"{holder} {spec.get('renewTime')}"
         if self._seen is None or self._seen[0] != mark:
@@ -92,6 +97,7 @@ class Election:
         if holder not in ("", self.identity) and self.monotonic() - self._seen[1] < DURATION:
             return False
         renewed = await self.api.replace(LEASE, self._manifest(lease))
+        self.transitions = int(renewed["spec"]["leaseTransitions"])
         self._seen = (f"{self.identity} {renewed['spec']['renewTime']}", self.monotonic())
         return True
 

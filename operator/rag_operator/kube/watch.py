@@ -10,6 +10,7 @@ from rag_operator.api.errors import PermanentError, TransientError
 from rag_operator.kube.client import Api, Object
 from rag_operator.kube.errors import ExpiredError
 from rag_operator.kube.kinds import Kind
+from rag_operator.kube.metrics import WATCHES
 
 log = logging.getLogger(__name__)
 PAUSE = 2.0
@@ -26,6 +27,7 @@ async def watch_children(
                 version = found
                 for item in items:
                     changed(item["metadata"])
+            WATCHES.seen(kind.kind, namespace)
             await _follow(api, kind, namespace, selector, version, changed)
         except (TransientError, PermanentError) as error:
             log.warning("watch of %s: %s", kind.plural, error)
@@ -39,6 +41,7 @@ async def _follow(
         try:
             async for event in api.watch(kind, namespace, selector, version):
                 version = event["object"]["metadata"]["resourceVersion"]
+                WATCHES.seen(kind.kind, namespace)
                 if event["type"] != "BOOKMARK":
                     changed(event["object"]["metadata"])
         except ExpiredError:

@@ -23,6 +23,12 @@ class Breaker:
         self.next_trial = now + self.pause
         return 0.0
 
+    def state(self, now: float) -> str:
+        """`closed`, `open`, or `half-open`: the next call is the trial."""
+        if self.failures < self.threshold:
+            return "closed"
+        return "open" if now < self.next_trial else "half-open"
+
     def succeeded(self) -> None:
         """Close it."""
         self.failures = 0

@@ -13,6 +13,7 @@ from psycopg import errors
 from psycopg.sql import SQL, Identifier
 
 from rag_operator.api.conditions import Reason
+from rag_operator.stores import metrics
 from rag_operator.stores.address import DatabaseAddress
 from rag_operator.stores.database import Databases
 from rag_operator.stores.errors import StoreProblem
@@ -193,6 +194,7 @@ async def _create(connection: Connection, request: CatalogRequest) -> None:
     await connection.execute(_CREATE_SCHEMA.format(c=schema, owner=owner))
     await connection.execute(_AS_OWNER.format(owner=owner))
     await connection.execute(catalog_ddl(names))
+    metrics.SCHEMA.inc()
     values = [request.fresh, request.pipeline, request.pipeline_uid, CATALOG_VERSION]
     await connection.execute(_INSERT.format(c=schema), values)
     await connection.execute(_AS_LOGIN)
@@ -204,6 +206,7 @@ async def _take_over(connection: Connection, found: _Instance, request: CatalogR
     await connection.execute(_AS_OWNER.format(owner=Identifier(found.names.owner)))
     await connection.execute(_ADOPT.format(c=schema), [request.pipeline, request.pipeline_uid, found.pipeline_uid])
     await connection.execute(_UNBIND.format(c=schema))
+    metrics.ROWS.inc(2)
     await connection.execute(_AS_LOGIN)
 
 

@@ -14,6 +14,7 @@ from psycopg import errors
 from psycopg.sql import SQL, Composed, Identifier
 
 from rag_operator.api.names import short_hash
+from rag_operator.stores import metrics
 from rag_operator.stores.address import DatabaseAddress
 from rag_operator.stores.errors import StoreTrouble, Superseded, translated
 from rag_operator.stores.pool import Connection, Limits, Pool
@@ -103,6 +104,7 @@ class Databases:
         """
         former = await self._end_former(address, catalog)
         async with self.session(address) as connection:
+            metrics.ROWS.inc()
             cursor = await connection.execute(_in(catalog, _TAKE), [self._holder])
             row = await cursor.fetchone()
         if row is None:
@@ -128,6 +130,10 @@ class Databases:
         if address not in self._pools:
             self._pools[address] = Pool(address, self._application, self._limits, self._clock)
         return self._pools[address]
+
+    def breakers(self) -> list[str]:
+        """The state of each database's breaker: closed, open or half-open."""
+        return [pool.breaker for pool in self._pools.values()]
 
     async def sweep(self) -> None:
         """Close connections that were unused for long, and forget databases without any."""

@@ -168,6 +168,11 @@ class Pool:
             return
         self._idle.append((connection, self._clock()))
 
+    @property
+    def breaker(self) -> str:
+        """The breaker's state: closed, open or half-open."""
+        return self._breaker.state(self._clock())
+
     async def sweep(self) -> bool:
         """Close what was unused for long; True when the pool is empty and may be forgotten."""
         horizon = self._clock() - self._limits.idle

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable
 from urllib.parse import urlsplit
 
@@ -22,7 +23,8 @@ async def ping(url: str, secret: str = "", deadline: float = DEADLINE) -> None:
     StoreTrouble CACHE_UNREACHABLE when it doesn't, or refuses the password; StoreProblem SECRET_INVALID for no URL.
     """
     source = f"Secret {secret}" if secret else "the cache's Secret"
-    where = _where(url, source)
+    host, port = _place(url, source)
+    where = f"{host}:{port}"
     try:
         async with asyncio.timeout(deadline):
             client = Redis.from_url(url, socket_connect_timeout=deadline, socket_timeout=deadline)
@@ -42,13 +44,20 @@ async def ping(url: str, secret: str = "", deadline: float = DEADLINE) -> None:
         ) from error
 
 
+def port_of(url: str) -> int | None:
+    """The port that a URL leads to, or None for no URL of a Redis."""
+    with contextlib.suppress(StoreProblem):
+        return _place(url, "")[1]
+    return None
+
+
 async def _ping(client: Redis) -> None:
     answer: Awaitable[bool] | bool = client.ping()
     if not isinstance(answer, bool):
         await answer
 
 
-def _where(url: str, source: str) -> str:
+def _place(url: str, source: str) -> tuple[str, int]:
     mend = StoreProblem(
         Reason.SECRET_INVALID,
         f"{source} has a url that can't be read: write redis://:password@host:6379/0, or rediss:// for TLS",
@@ -57,6 +66,6 @@ def _where(url: str, source: str) -> str:
         parts = urlsplit(url)
         if parts.scheme not in ("redis", "rediss") or not parts.hostname:
             raise mend
-        return f"{parts.hostname}:{parts.port or 6379}"
+        return parts.hostname, parts.port or 6379
     except ValueError:
         raise mend from None

@@ -17,6 +17,7 @@ from psycopg.rows import DictRow
 from psycopg.sql import SQL, Composed, Identifier
 
 from rag_operator.api.conditions import Reason
+from rag_operator.stores import metrics
 from rag_operator.stores.errors import StoreProblem, Superseded
 from rag_operator.stores.pool import Connection
 from rag_runtime.contract.names import CatalogNames
@@ -63,22 +64,26 @@ class Transaction:
     async def change(self, statement: SQL, params: Params | None = None, **identifiers: str) -> list[DictRow]:
         """Run a statement that writes or locks, after the fence; returns its rows, if it has any."""
         await self.fence()
+        metrics.ROWS.inc()
         cursor = await self._connection.execute(self._named(statement, identifiers), params)
         return await cursor.fetchall() if cursor.description else []
 
     async def execute(self, statement: Composed) -> None:
         """Run a composed statement after the fence: about roles, which takes no bound values."""
         await self.fence()
+        metrics.ROLES.inc()
         await self._connection.execute(statement)
 
     async def script(self, text: str) -> None:
         """Run DDL of the contract: several statements, nothing bound."""
         await self.fence()
+        metrics.SCHEMA.inc()
         await self._connection.execute(text)
 
     async def notify(self, channel: str, payload: str) -> None:
         """Tell listeners at commit; a payload is a name and a version, never data."""
         await self.fence()
+        metrics.NOTIFY.inc()
         await self._connection.execute(_NOTIFY, [channel, payload])
 
     async def fence(self) -> None:

@@ -9,13 +9,14 @@ import pytest
 
 from rag_operator.build.common import Manifest
 from rag_operator.kube.apply import covers
-from rag_operator.kube.kinds import kind_of
+from rag_operator.kube.kinds import OPTIONAL, kind_of
 from tests.cluster.fixtures import Kubernetes
 from tests.cluster.kube_api import ApiError
 from tests.unit.build.samples import all_manifests, pod_template
 
 pytestmark = pytest.mark.integration
-MANIFESTS = all_manifests()
+# kinds that a cluster may lack have an API server of their own (tests/integration/optional)
+MANIFESTS = {about: manifest for about, manifest in all_manifests().items() if kind_of(manifest) not in OPTIONAL}
 PODS = {about: found for about, manifest in MANIFESTS.items() if (found := pod_template(manifest))}
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 DRY_RUN = "dryRun=All&fieldManager=test&force=true&fieldValidation=Strict"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.fixtures import Kubernetes
+from tests.support import postgres
 from tests.support.operator import World, world
 
 CRDS = Path(__file__).parents[3] / "crds"
@@ -23,3 +24,10 @@ def here(api: Kubernetes, crds: None, tmp_path: Path) -> Iterator[World]:
     """A namespace of this test's own, without an operator yet."""
     with world(api, tmp_path) as made:
         yield made
+
+
+@pytest.fixture
+def own_server() -> Iterator[postgres.Server]:
+    """A Postgres that this test may stop."""
+    with postgres.running() as server:
+        yield server

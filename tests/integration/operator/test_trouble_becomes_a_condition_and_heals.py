@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from uuid import uuid4
 
 import psycopg
@@ -12,13 +11,6 @@ from tests.support import postgres
 from tests.support.operator import COLLECTED, HANDBOOK, World, eventually, pipeline, tenant
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def own_server() -> Iterator[postgres.Server]:
-    """A Postgres that this test may stop."""
-    with postgres.running() as server:
-        yield server
 
 
 def test_a_secret_that_comes_later(here: World, database: str) -> None:

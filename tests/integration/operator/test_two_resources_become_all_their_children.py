@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import time
+from functools import partial
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from tests.support.operator import HANDBOOK, World, eventually, pipeline, tenant
 from tests.unit.api.pods import PLACED, WORKLOAD
@@ -21,6 +23,7 @@ CHILDREN = [
     ("deployment", "support-query"),
     ("poddisruptionbudget", "support-query"),
     ("secret", "support-query-db"),
+    *(("networkpolicy", f"support-{pods}") for pods in ("query", "ingestion", "cache")),
     ("deployment", "support-cache"),
     ("service", "support-cache"),
     ("secret", "support-cache"),
@@ -154,6 +157,25 @@ def test_an_autoscaler_owns_the_replicas_and_giving_it_up_sets_them_again(here: 
     here.apply(pipeline(scaling={"replicas": 3}))
     eventually(lambda: not here.get("horizontalpodautoscaler", "support-query"), "the autoscaler is gone")
     eventually(lambda: (here.get("deployment", "support-query") or {})["spec"]["replicas"] == 3, "three replicas")
+
+
+def test_network_policies_come_and_go_with_their_switch(here: World, database: str) -> None:
+    here.operator()
+    here.apply(pipeline(), here.database_secret(database))
+    eventually(lambda: here.get("networkpolicy", "support-query"), "the policy of the query pods")
+    ingest = here.get("networkpolicy", "support-ingestion") or {}
+    assert ingest["spec"]["egress"][-1]["ports"] == [{"port": _port(database), "protocol": "TCP"}]
+    here.apply(pipeline(access={"networkPolicy": {"enabled": False}}))
+    for pods in ("query", "ingestion", "cache"):
+        eventually(partial(_gone, here, f"support-{pods}"), f"no policy of {pods}")
+
+
+def _gone(here: World, name: str) -> bool:
+    return not here.get("networkpolicy", name)
+
+
+def _port(dsn: str) -> int:
+    return int(str(conninfo_to_dict(dsn)["port"]))
 
 
 def test_no_secret_value_stands_in_logs_events_status_or_config_maps(here: World, database: str) -> None:

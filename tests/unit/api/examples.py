@@ -11,6 +11,16 @@ MINIMAL = Path(__file__).parent / "minimal.yaml"
 DATABASE: Spec = {"database": {"managed": {}}}
 OPENAI: Spec = {"secretRef": {"name": "openai"}}
 LOCAL: Spec = {"baseURL": "http://models.models:8080/v1"}
+CALLERS: list[Spec] = [
+    {"namespaceSelector": {}},
+    {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "web", "a": ""}}},
+    {
+        "podSelector": {"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["b"]}]},
+        "namespaceSelector": {"matchExpressions": [{"key": "rag.example/client", "operator": "Exists"}]},
+    },
+    {"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16", "10.2.3.4/32"]}},
+    {"ipBlock": {"cidr": "2001:db8::/32"}},
+]
 CRON = "write a cron schedule of five fields"
 
 
@@ -66,6 +76,8 @@ TAKEN = [
     tenant("a name of 63 characters", {}, name="a" * 63),
     Example("a Secret's database", "RagPipeline", {"database": {"secretRef": {"name": "db"}}}),
     pipeline("a catalog's id", {"database": {"managed": {}, "adopt": "5d1c0f6e-58cd-4e7a-9d5c-0b0a5f3f8a11"}}),
+    pipeline("policies of the network off", {"access": {"networkPolicy": {"enabled": False}}}),
+    pipeline("who may call", {"access": {"networkPolicy": {"allowFrom": CALLERS}}}),
     pipeline("a managed cache", {"cache": {"managed": {"memory": "1.5Gi"}}}),
     pipeline("a size without quotes", {"database": {"managed": {"storage": 10737418240}}}),
     pipeline("a Secret's cache", {"cache": {"secretRef": {"name": "redis"}, "exact": {"ttl": "1h30m"}}}),

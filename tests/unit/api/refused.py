@@ -50,6 +50,46 @@ REFUSED = [
         "spec.sources[0]",
         "give exactly one of configMapRef, volume and http",
     ),
+    # who may call
+    *(
+        pipeline(
+            f"a peer {about}",
+            {"access": {"networkPolicy": {"allowFrom": [peer]}}},
+            "spec.access.networkPolicy.allowFrom[0]",
+            "give either ipBlock, or podSelector, namespaceSelector or both",
+        )
+        for about, peer in (
+            ("of nothing", {}),
+            ("of two kinds", {"ipBlock": {"cidr": "10.0.0.0/8"}, "podSelector": {}}),
+        )
+    ),
+    *(
+        pipeline(
+            f"a selector with {about}",
+            {"access": {"networkPolicy": {"allowFrom": [{selector: {"matchExpressions": [expression]}}]}}},
+            f"spec.access.networkPolicy.allowFrom[0].{selector}.matchExpressions[0].values",
+            "give values with In and NotIn",
+        )
+        for about, selector, expression in (
+            ("In and no values", "podSelector", {"key": "a", "operator": "In"}),
+            ("Exists and values", "namespaceSelector", {"key": "a", "operator": "Exists", "values": ["b"]}),
+        )
+    ),
+    *(
+        pipeline(
+            f"the range {cidr}",
+            {"access": {"networkPolicy": {"allowFrom": [{"ipBlock": {"cidr": cidr}}]}}},
+            "spec.access.networkPolicy.allowFrom[0].ipBlock.cidr",
+            "write a range of addresses",
+        )
+        for cidr in ("10.0.0.0", "10.0.0.256/8", "10.0.0.0/33", "2001:db8::/129", "host.example")
+    ),
+    pipeline(
+        "a label's key with a space",
+        {"access": {"networkPolicy": {"allowFrom": [{"podSelector": {"matchLabels": {"a b": "c"}}}]}}},
+        "spec.access.networkPolicy.allowFrom[0].podSelector.matchLabels",
+        "write a label's key",
+    ),
     # embedding, chunks and index
     pipeline(
         "an endpoint without model",

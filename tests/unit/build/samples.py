@@ -10,7 +10,7 @@ from rag_operator.api import API_VERSION
 from rag_operator.api.parse import parse_pipeline, parse_tenant
 from rag_operator.api.pipeline import RagPipeline
 from rag_operator.api.tenant import RagTenant
-from rag_operator.build import cache, config, ingest, pods, postgres, query
+from rag_operator.build import cache, config, ingest, monitors, network, pods, postgres, query
 from rag_operator.build.common import DatabaseAddress, Manifest, Release
 from rag_runtime.contract.names import CatalogNames, TenantNames
 from tests.unit.api.examples import LOCAL
@@ -28,6 +28,15 @@ RELEASE = Release("0.1.0", "rag-operator/runtime:dev", "pgvector/pgvector:pg17",
 CATALOG = CatalogNames(UUID("5d1c0f6e-58cd-4e7a-9d5c-0b0a5f3f8a11"))
 ADDRESS = DatabaseAddress("db.rag.svc", 5432, "rag", "verify-full", "PEM")
 
+ALLOW_FROM: list[dict[str, Any]] = [
+    {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}},
+    {"podSelector": {"matchExpressions": [{"key": "app", "operator": "In", "values": ["web", ""]}]}},
+    {
+        "podSelector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]},
+        "namespaceSelector": {"matchLabels": {"rag-client": "true"}},
+    },
+    {"ipBlock": {"cidr": "10.20.0.0/16", "except": ["10.20.1.0/24"]}},
+]
 OPENAI = {"secretRef": {"name": "openai"}}
 HOSTED: dict[str, Any] = {
     "database": {"secretRef": {"name": "support-db-app"}},
@@ -40,7 +49,13 @@ HOSTED: dict[str, Any] = {
         "resources": {"requests": {"memory": "4Gi", "cpu": "0.5"}, "limits": {"cpu": "1500m"}},
     },
     "scaling": {"minReplicas": 2, "maxReplicas": 5},
-    "ingestion": {"resources": {"limits": {"memory": "128Mi"}}, "activeDeadline": "1h30m"},
+    "ingestion": {
+        "resources": {"limits": {"memory": "128Mi"}},
+        "activeDeadline": "1h30m",
+        "sources": {"allowedHosts": ["*.acme.example", "wiki.rag.svc:8080", "docs.acme.example"]},
+    },
+    "access": {"networkPolicy": {"allowFrom": ALLOW_FROM}},
+    "observability": {"serviceMonitor": {"labels": {"release": "prom"}}, "alerts": {"labels": {"release": "prom"}}},
 }
 CORP = {"name": "corp-ca"}
 PRIVATE: dict[str, Any] = {
@@ -127,6 +142,12 @@ def pipeline_manifests(of: RagPipeline) -> Iterator[Manifest]:
     inputs = query.QueryInputs(config_map["metadata"]["name"], {"openai": "uid/3"}, replicas)
     yield query.query_deployment(of, RELEASE, inputs)
     yield from filter(None, (query.query_hpa(of), query.query_pdb(of)))
+    yield from filter(None, (monitors.service_monitor(of), monitors.prometheus_rule(of)))
+    yield from filter(None, network.network_policies(of, network_inputs(of)).values())
+
+
+def network_inputs(of: RagPipeline) -> network.NetworkInputs:
+    return network.NetworkInputs("rag-system", 6432, 6380, network.endpoints(of.spec, ()))
 
 
 def tenant_manifests(of: RagPipeline, who: RagTenant) -> Iterator[Manifest]:

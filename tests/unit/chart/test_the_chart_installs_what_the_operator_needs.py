@@ -53,6 +53,27 @@ def test_two_replicas_with_probes_metrics_and_a_disruption_budget(helm: Helm) ->
     assert named(manifests, "Service")["rag-operator-metrics"]["spec"]["ports"][0]["port"] == 9090
 
 
+def test_monitors_are_made_only_where_they_are_asked_for(helm: Helm) -> None:
+    kinds = {"ServiceMonitor", "PrometheusRule"}
+    assert not kinds & {manifest["kind"] for manifest in helm.template()}
+    asked = {"enabled": True, "labels": {"release": "prom"}}
+    manifests = helm.template({"metrics": {"serviceMonitor": asked | {"interval": "15s"}, "prometheusRule": asked}})
+    (monitor,) = named(manifests, "ServiceMonitor").values()
+    (service,) = named(manifests, "Service").values()
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
+    assert endpoint["interval"] == "15s"
+    (rule,) = named(manifests, "PrometheusRule").values()
+    for manifest in (monitor, rule):
+        assert manifest["metadata"]["labels"]["release"] == "prom"
+    assert f'service="{service["metadata"]["name"]}"' in json.dumps(rule).replace("\\", "")
+
+
+def test_a_monitor_without_the_service_that_it_scrapes_is_refused(helm: Helm) -> None:
+    assert "metrics.service" in helm.refusal({"metrics": {"service": False, "serviceMonitor": {"enabled": True}}})
+
+
 def test_one_replica_has_no_disruption_budget_that_would_block_a_node(helm: Helm) -> None:
     assert not named(helm.template({"replicas": 1}), "PodDisruptionBudget")
 
@@ -161,8 +182,21 @@ def test_the_lease_is_one_name_in_the_operators_own_namespace(helm: Helm) -> Non
     manifests = helm.template(release="mine")
     (role,) = (m for m in manifests if m["kind"] == "Role")
     assert role["metadata"]["namespace"] == "rag-system"
-    assert [rule.get("resourceNames") for rule in role["rules"]] == [None, ["mine-rag-operator"]]
+    own = ["mine-rag-operator"]
+    assert [(rule["resources"], rule.get("resourceNames")) for rule in role["rules"]] == [
+        (["leases"], None),
+        (["leases"], own),
+        (["deployments"], own),
+    ]
     assert environment(manifests)["RAG_OPERATOR_LEASE_NAME"] == "mine-rag-operator"
+
+
+def test_an_uninstall_releases_what_only_the_operator_could(helm: Helm) -> None:
+    (job,) = (m for m in helm.template() if m["kind"] == "Job")
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-delete"
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert container["command"] == ["rag-operator", "release"]
+    assert not [m for m in helm.template({"uninstall": {"releaseFinalizers": False}}) if m["kind"] == "Job"]
 
 
 def test_kinds_survive_uninstall_and_can_be_left_to_others(helm: Helm) -> None:

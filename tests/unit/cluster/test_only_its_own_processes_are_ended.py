@@ -68,7 +68,8 @@ def test_a_process_that_a_crash_left_unrecorded_is_found_by_its_mark(tmp_path: P
     ledger = Ledger(tmp_path / "processes.jsonl", mark=str(tmp_path))
     started = ledger.start("sleeper", ["sleep", "60"], tmp_path / "log", tmp_path)
     ledger.path.write_text('{"name": "sleeper", "pi')
-    assert [one.pid for one in ledger.alive()] == [started.pid]
+    # For a moment after exec the kernel shows no environment yet.
+    assert processes.wait_until(lambda: [one.pid for one in ledger.alive()] == [started.pid], 5)
     processes.end(ledger.alive(), grace=2)
     assert ledger.alive() == []
 

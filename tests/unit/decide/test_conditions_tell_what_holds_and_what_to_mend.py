@@ -49,6 +49,28 @@ def test_a_rollout_is_progress_and_takes_nothing_from_ready() -> None:
     assert _of(said, "Progressing").reason == Reason.ROLLING_OUT
 
 
+def test_new_pods_that_fail_degrade_a_pipeline_whose_old_ones_serve() -> None:
+    stuck = replace(QUERY, updated=1, total=3, trouble="pod a can't get the image b: correct it")
+    said = pipeline.conditions(replace(PIPELINE, query=stuck))
+    assert (_of(said, "Ready").status, _of(said, "Available").status) == ("True", "True")
+    assert (_of(said, "Degraded").status, _of(said, "Degraded").reason) == ("True", Reason.PODS_FAILING)
+    assert _of(said, "Degraded").message == stuck.trouble
+    none = pipeline.conditions(replace(PIPELINE, query=replace(stuck, ready=0)))
+    assert (_of(none, "Ready").reason, _of(none, "Ready").message) == (Reason.PODS_FAILING, stuck.trouble)
+    assert _of(none, "Available").status == "False"
+
+
+def test_a_run_whose_pod_does_not_start_says_why() -> None:
+    first = replace(
+        TENANT, run=tenant.RunState.STUCK, run_message="pod a finds no node", index=replace(INDEX, active=None)
+    )
+    said = tenant.conditions(first)
+    for kind in ("Ready", "IngestSucceeded", "Degraded"):
+        assert (_of(said, kind).reason, _of(said, kind).message) == (Reason.PODS_FAILING, "pod a finds no node")
+    later = tenant.conditions(replace(first, index=INDEX))
+    assert (_of(later, "Ready").status, _of(later, "Degraded").status) == ("True", "True")
+
+
 def test_a_tenant_is_ready_when_every_live_pod_has_its_revision_and_its_probe_passed() -> None:
     assert _of(tenant.conditions(TENANT), "Ready").status == "True"
 
@@ -88,3 +110,21 @@ def test_a_suspended_tenant_without_any_revision_says_so() -> None:
 def test_another_configuration_or_another_request_is_another_run() -> None:
     names = {tenant.run_request("c1", ""), tenant.run_request("c2", ""), tenant.run_request("c1", "1")}
     assert len(names) == 3
+
+
+def test_a_tenant_that_something_will_wake_asks_for_no_look() -> None:
+    """Thousands that wait for a slot, a pod or a person may not ask every few seconds."""
+    waits = (
+        TENANT,
+        replace(TENANT, run=tenant.RunState.WAITING, index=replace(INDEX, active=None)),
+        replace(TENANT, run=tenant.RunState.MISSING, suspended=True, index=replace(INDEX, active=None)),
+        replace(TENANT, index=replace(INDEX, live_leases=0)),
+    )
+    assert [tenant.next_look(facts) for facts in waits] == [None] * len(waits)
+    moves = (
+        replace(TENANT, run=tenant.RunState.RUNNING),
+        replace(TENANT, run=tenant.RunState.FAILED),
+        replace(TENANT, index=replace(INDEX, behind=1)),
+        replace(TENANT, sources=Check(False, Reason.SOURCE_NOT_FOUND, "create it")),
+    )
+    assert all(tenant.next_look(facts) is not None for facts in moves)

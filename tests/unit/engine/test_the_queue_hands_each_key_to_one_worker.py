@@ -33,14 +33,14 @@ async def test_a_key_added_twice_is_handed_out_once(queue: WorkQueue) -> None:
     queue.add(A)
     queue.add(A)
     assert await queue.get() == A
-    assert queue.depth() == 0
+    assert not queue.waiting()
 
 
 async def test_a_key_added_during_its_work_comes_again_afterwards_and_not_before(queue: WorkQueue) -> None:
     queue.add(A)
     await queue.get()
     queue.add(A)
-    assert queue.depth() == 0
+    assert not queue.waiting()
     queue.done(A)
     assert await queue.get() == A
 
@@ -71,7 +71,7 @@ async def test_the_earlier_of_two_delays_wins(queue: WorkQueue, clock: Clock) ->
     clock.now += 100
     queue.add(B)
     assert await asyncio.wait_for(queue.get(), 1) == B
-    assert queue.depth() == 0
+    assert not queue.waiting()
 
 
 def test_back_off_doubles_up_to_its_limit_and_starts_anew_after_success(queue: WorkQueue) -> None:
@@ -86,11 +86,17 @@ def test_the_server_s_retry_after_is_a_lower_bound(queue: WorkQueue) -> None:
     assert queue.retry(A, 7.0) == 7.0
 
 
-def test_age_is_that_of_the_key_that_waits_longest(queue: WorkQueue, clock: Clock) -> None:
+async def test_what_waits_is_told_by_kind_and_cause_with_the_age_of_the_oldest(queue: WorkQueue, clock: Clock) -> None:
     queue.add(A)
     clock.now += 3
     queue.add(B)
-    assert queue.age() == 3
+    queue.add(Key("pipeline", "rag", "a"), routine=True)
+    queue.add_after(Key("tenant", "rag", "later"), 9)
+    assert queue.waiting() == {("tenant", "event"): (2, 3), ("pipeline", "resync"): (1, 0)}
+    assert (queue.delayed(), queue.working(), queue.full_lanes()) == (1, 0, 0)
+    await queue.get()
+    assert queue.waiting()["tenant", "event"] == (1, 0)
+    assert queue.working() == 1
 
 
 def _lanes(clock: Clock, width: int = 2) -> WorkQueue:
@@ -106,7 +112,8 @@ async def test_a_lane_that_is_full_holds_up_no_other(clock: Clock) -> None:
     queue.add(A)
     taken = [await queue.get() for _ in range(3)]
     assert A in taken
-    assert queue.depth() == 3
+    assert queue.waiting()["tenant", "event"][0] == 3
+    assert queue.full_lanes() == 1
     waiting = asyncio.create_task(queue.get())
     await asyncio.sleep(0)
     assert not waiting.done()
@@ -136,7 +143,7 @@ async def test_a_full_lane_is_no_stall_and_a_free_one_is(clock: Clock) -> None:
     queue.add(B)
     await queue.get()
     clock.now += 1000
-    assert (queue.age(), queue.stalled()) == (1000, 0)
+    assert (queue.waiting()["tenant", "event"], queue.stalled()) == ((1, 1000), 0)
     queue.done(A)
     assert queue.stalled() == 1000
 

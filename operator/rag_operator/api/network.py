@@ -1,0 +1,79 @@
+"""Who may reach the query pods, in the words of Kubernetes' NetworkPolicy."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from rag_operator.api.common import ListMap, Model, unique_by
+from rag_operator.api.formats import Cidr, LabelKey, LabelValue
+
+
+class SelectorOperator(StrEnum):
+    """How a label is compared."""
+
+    IN = "In"
+    NOT_IN = "NotIn"
+    EXISTS = "Exists"
+    DOES_NOT_EXIST = "DoesNotExist"
+
+
+class LabelRequirement(Model):
+    """One comparison of a label."""
+
+    key: LabelKey
+    """The label."""
+    operator: SelectorOperator
+    """In and NotIn compare with values; Exists and DoesNotExist take none."""
+    values: Annotated[tuple[LabelValue, ...], Field(max_length=16)] = ()
+    """What In and NotIn compare with."""
+
+
+class LabelSelector(Model):
+    """Chooses by labels; an empty one chooses all."""
+
+    match_labels: Annotated[Mapping[LabelKey, LabelValue], Field(max_length=16)] = Field(default_factory=dict)
+    """Labels that must be there with these values."""
+    match_expressions: Annotated[
+        tuple[LabelRequirement, ...], ListMap("key"), Field(max_length=8), unique_by("key")
+    ] = ()
+    """Comparisons that must hold."""
+
+
+class IPBlock(Model):
+    """A range of addresses outside of the cluster."""
+
+    cidr: Cidr
+    """The range, for instance 10.20.0.0/16."""
+    except_: Annotated[tuple[Cidr, ...], Field(max_length=16)] = Field(default=(), alias="except")
+    """Ranges within it that are left out."""
+
+
+class Peer(Model):
+    """Pods, namespaces or a range of addresses. podSelector and namespaceSelector together: such pods of such
+    namespaces; podSelector alone: of the pipeline's own namespace."""
+
+    pod_selector: LabelSelector | None = None
+    """Pods with these labels."""
+    namespace_selector: LabelSelector | None = None
+    """Pods of namespaces with these labels; kubernetes.io/metadata.name is a namespace's name."""
+    ip_block: IPBlock | None = Field(default=None, alias="ipBlock")
+    """Addresses outside of the cluster; excludes the selectors."""
+
+
+class NetworkPolicy(Model):
+    """What reaches the pods of a pipeline and what they reach, where the cluster's network enforces NetworkPolicies."""
+
+    enabled: bool = True
+    """Whether the operator makes NetworkPolicies. They only add to what other policies of the namespace allow."""
+    allow_from: Annotated[tuple[Peer, ...], Field(min_length=1, max_length=32)] | None = None
+    """Who may call the query pods: clients, an ingress controller, Prometheus. Absent: every pod of the pipeline's
+    namespace."""
+
+
+class Access(Model):
+    """Who may call the query service."""
+
+    network_policy: NetworkPolicy = NetworkPolicy()
+    """What reaches the pods, and what they reach."""

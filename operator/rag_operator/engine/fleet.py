@@ -1,0 +1,45 @@
+"""All tenants at a glance: what their namespaces list of their children, and what their catalogs say, in few calls."""
+
+from __future__ import annotations
+
+import logging
+
+from rag_operator.api import names
+from rag_operator.engine.context import Context
+from rag_operator.engine.queue import Key
+from rag_operator.engine.settled import Children, catalog_mark, mark_of
+from rag_operator.kube.kinds import CONFIG_MAP, CRON_JOB
+from rag_operator.stores.errors import StoreProblem, StoreTrouble
+from rag_operator.stores.leases import read_leases
+from rag_operator.stores.tenants import read_tenants
+
+log = logging.getLogger(__name__)
+_SELECTOR = f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY},{names.LABEL_TENANT}"
+
+
+async def list_children(context: Context) -> dict[Key, Children]:
+    """The CronJobs and ConfigMaps of each tenant, of which only metadata are read."""
+    found: dict[Key, set[str]] = {}
+    for kind in (CRON_JOB, CONFIG_MAP):
+        for namespace in context.settings.watch_namespaces or (None,):
+            async for items, _ in context.api.pages(kind, namespace, _SELECTOR, metadata_only=True):
+                for item in items:
+                    meta = item["metadata"]
+                    key = Key("tenant", meta["namespace"], meta["labels"][names.LABEL_TENANT])
+                    found.setdefault(key, set()).add(mark_of(item))
+    return {key: frozenset(marks) for key, marks in found.items()}
+
+
+async def catalog_marks(context: Context) -> dict[Key, int]:
+    """What each tenant's catalog says of it; a database that doesn't answer is left out."""
+    marks: dict[Key, int] = {}
+    for pipeline, binding in list(context.bindings.items()):
+        try:
+            async with context.transaction(binding) as tx:
+                rows, leases = await read_tenants(tx), await read_leases(tx)
+        except (StoreProblem, StoreTrouble) as trouble:
+            log.warning("resync: the catalog of %s can't be read: %s", pipeline, trouble)
+            continue
+        for row in rows:
+            marks[Key("tenant", row.namespace, row.name)] = catalog_mark(row, leases)
+    return marks

@@ -1,0 +1,79 @@
+"""What a tenant looked like when nothing was left to do for it: a resync looks again only at what looks otherwise.
+
+A few hundred bytes a tenant, and no object is kept. What no list shows (Secrets are read by name only) is looked at in
+turns: every resync hands a part of the settled tenants to a worker all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from zlib import crc32
+
+from rag_operator.engine.queue import Key
+from rag_operator.kube.client import Object
+from rag_operator.stores.leases import Lease
+from rag_operator.stores.tenant_rows import TenantRow
+
+TURNS = 12
+"""Resyncs within which every settled tenant is looked at once: an hour, by default."""
+
+
+Children = frozenset[str]
+"""A tenant's children that lists show, each by what changes with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The tenant's own resourceVersion, what its catalog said, and its children."""
+
+    version: str
+    catalog: int
+    children: Children
+
+
+class Settled:
+    """What was seen last of each tenant that waits for nothing."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Key, Seen] = {}
+        self._turn = 0
+
+    def note(self, key: Key, seen: Seen) -> None:
+        """Nothing is left to do."""
+        self._seen[key] = seen
+
+    def drop(self, key: Key) -> None:
+        """The tenant is being looked at, or gone."""
+        self._seen.pop(key, None)
+
+    def clear(self) -> None:
+        """Another term begins."""
+        self._seen.clear()
+
+    def next_turn(self) -> None:
+        """Another part of the tenants is due."""
+        self._turn += 1
+
+    def is_due(self, key: Key, version: str, children: Children, catalog: int | None) -> bool:
+        """Whether to look at the tenant; `catalog` None where its database could not be asked."""
+        seen = self._seen.get(key)
+        if seen is None or seen.version != version or not seen.children <= children:
+            return True
+        if catalog is not None and seen.catalog != catalog:
+            return True
+        return (crc32(f"{key.namespace}/{key.name}".encode()) + self._turn) % TURNS == 0
+
+
+def mark_of(live: Object) -> str:
+    """What changes when another hand changes a child: its generation, and not with every status; else its version."""
+    meta = live["metadata"]
+    return f"{meta['uid']}/{meta.get('generation') or meta['resourceVersion']}"
+
+
+def catalog_mark(row: TenantRow, leases: Iterable[Lease]) -> int:
+    """What a tenant's conditions take from its catalog, as a number within this process."""
+    live = [lease for lease in leases if lease.live]
+    behind = sum(lease.applied < row.promotion for lease in live)
+    failures = [failure for lease in live if (failure := lease.failures.get(str(row.id)))]
+    return hash((repr(row), len(live), behind, *failures))

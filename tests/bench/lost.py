@@ -1,0 +1,199 @@
+"""Requests lost at 200 a second while pods are replaced, scaled down, given other Secrets, and the operator fails over.
+
+    python -m tests.bench.lost [RATE]
+
+From this machine to the Service's cluster address, connections kept alive, one client a connection. Lost is every
+request that has no 200 within ten seconds. The question is a cached one: what is judged is the pods' coming and going.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from tests.asking import api_key
+from tests.bench.place import PIPELINE, apply, bench_namespace, conditions, pages, resources
+from tests.install import Tools
+from tests.support.operator import eventually
+
+RATE = 200
+CLIENTS = 20
+TIMEOUT = 10.0
+SETTLE = 8.0
+QUESTION = {"question": "What does the operator write when idle?"}
+
+
+@dataclass(slots=True)
+class Phase:
+    """What happened to the requests of one disturbance."""
+
+    name: str
+    found: Counter[str] = field(default_factory=Counter)
+    latencies: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def lost(self) -> int:
+        """Requests without a 200."""
+        return sum(self.found.values()) - self.found["200"]
+
+
+class Load:
+    """Clients that ask at a steady rate; what they see is counted in the phase that is on."""
+
+    def __init__(self, address: str, key: str, rate: int) -> None:
+        self.phase = Phase("none")
+        self._address, self._rate = address, rate
+        self._headers = {"Authorization": f"Bearer {key}"}
+
+    async def client(self, number: int) -> None:
+        """One connection, asked each CLIENTS/rate seconds; a late answer delays only this client's next."""
+        every = CLIENTS / self._rate
+        await asyncio.sleep(every * number / CLIENTS)
+        limits = aiohttp.ClientTimeout(total=TIMEOUT)
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1), timeout=limits) as http:
+            while True:
+                began = time.monotonic()
+                phase = self.phase
+                phase.found[await self._ask(http)] += 1
+                phase.latencies.append(time.monotonic() - began)
+                await asyncio.sleep(max(0.0, began + every - time.monotonic()))
+
+    async def _ask(self, http: aiohttp.ClientSession) -> str:
+        try:
+            async with http.post(f"{self._address}/v1/query", json=QUESTION, headers=self._headers) as response:
+                await response.read()
+                return str(response.status)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            return type(error).__name__
+
+
+@asynccontextmanager
+async def running(load: Load) -> AsyncIterator[None]:
+    """The clients, for as long as the block runs."""
+    clients = [asyncio.create_task(load.client(number)) for number in range(CLIENTS)]
+    try:
+        yield
+    finally:
+        for one in clients:
+            one.cancel()
+        await asyncio.gather(*clients, return_exceptions=True)
+
+
+class Scene:
+    """The namespace and what is done to it."""
+
+    def __init__(self, using: Tools, namespace: str) -> None:
+        self._using, self._namespace = using, namespace
+
+    def kubectl(self, *arguments: str) -> str:
+        """In the namespace."""
+        return self._using.kubectl("-n", self._namespace, *arguments, deadline=200)
+
+    def apply(self, **spec: Any) -> None:
+        """The pipeline with this beside its database."""
+        apply(self._using, self._namespace, PIPELINE | {"spec": {"database": {"managed": {}}} | spec})
+
+    def ready(self) -> None:
+        """Wait until the pipeline is Ready and its rollout complete."""
+        self.kubectl("rollout", "status", "deployment/support-query", "--timeout=180s")
+        self.kubectl("wait", "ragpipeline/support", "--for=condition=Ready", "--timeout=120s")
+
+    def generation(self) -> str:
+        """Of the query Deployment: it changes once a rollout."""
+        return self.kubectl("get", "deployment", "support-query", "-o", "jsonpath={.metadata.generation}")
+
+    def rolled_once(self, change: Callable[[], None]) -> None:
+        """Do it and wait for the one rollout that it leads to."""
+        before = self.generation()
+        change()
+        eventually(lambda: self.generation() != before, "the pods are told", 60)
+        self.ready()
+
+    def renew(self, secret: str) -> None:
+        """Delete a Secret of random content and let the operator make another."""
+        self.kubectl("delete", "secret", secret)
+        eventually(lambda: self.kubectl("get", "secret", secret, "--ignore-not-found", "-o", "name"), "a new one", 60)
+
+    def restart(self) -> None:
+        """Every pod is replaced."""
+        self.kubectl("rollout", "restart", "deployment/support-query")
+        self.ready()
+
+    def other_logins(self) -> None:
+        """The roles get other passwords; pods read theirs again, which the kubelet brings within a minute or two."""
+        self.renew("support-query-db")
+        time.sleep(100)
+
+    def out_and_in(self) -> None:
+        """Two pods more, then two fewer."""
+        self.rolled_once(lambda: self.apply(scaling={"replicas": 4}))
+        self.rolled_once(self.apply)
+
+    def fail_over(self) -> None:
+        """Kill the leading operator and wait until the other has the Lease."""
+        path = "jsonpath={.spec.holderIdentity}"
+        holder = self.kubectl("get", "lease", "rag-operator", "-o", path)
+        self.kubectl("delete", "pod", holder.rpartition("-")[0], "--grace-period=0", "--force")
+        eventually(lambda: self.kubectl("get", "lease", "rag-operator", "-o", path) != holder, "another leads", 60)
+
+
+def disturbances(scene: Scene) -> dict[str, Callable[[], None]]:
+    """What is done, by what it is called in the table."""
+    return {
+        "nothing, for comparison": lambda: time.sleep(10),
+        "rolling restart of the query pods": scene.restart,
+        "another configuration (topK)": lambda: scene.rolled_once(lambda: scene.apply(retrieval={"topK": 5})),
+        "another password of the cache": lambda: scene.rolled_once(lambda: scene.renew("support-cache")),
+        "other logins of the database": scene.other_logins,
+        "scaled from 2 pods to 4 and back": scene.out_and_in,
+        "the leading operator killed": scene.fail_over,
+    }
+
+
+async def measure(scene: Scene, load: Load) -> list[Phase]:
+    """Every disturbance under load, each with the time it needs to settle."""
+    phases = []
+    async with running(load):
+        for name, disturb in disturbances(scene).items():
+            print(f"· {name}", file=sys.stderr, flush=True)
+            load.phase, began = Phase(name), time.monotonic()
+            await asyncio.to_thread(disturb)
+            await asyncio.sleep(SETTLE)
+            load.phase.seconds = time.monotonic() - began
+            phases.append(load.phase)
+    return phases
+
+
+def main() -> int:
+    """Measure once and print the table; 1 when a request was lost."""
+    rate = int(sys.argv[1]) if len(sys.argv) > 1 else RATE
+    with bench_namespace() as (using, namespace):
+        scene = Scene(using, namespace)
+        apply(using, namespace, PIPELINE, *resources("acme", pages(10)))
+        scene.kubectl("wait", "ragtenant/acme", "--for=condition=Ready", "--timeout=180s")
+        scene.ready()
+        address = scene.kubectl("get", "service", "support", "-o", "jsonpath={.spec.clusterIP}")
+        load = Load(f"http://{address}:8000", api_key(using, namespace, "acme"), rate)
+        phases = asyncio.run(measure(scene, load))
+    print(f"{rate} requests/s from {CLIENTS} connections; {conditions()}\n")
+    print("| what | s | requests | lost | p50 ms | p99 ms |\n|---|---|---|---|---|---|")
+    for phase in phases:
+        ordered = sorted(phase.latencies)
+        p50, p99 = (1000 * ordered[int(len(ordered) * share)] for share in (0.5, 0.99))
+        why = ", ".join(f"{kind} {count}" for kind, count in phase.found.items() if kind != "200")
+        lost = f"**{phase.lost}**" + (f" ({why})" if why else "")
+        print(f"| {phase.name} | {phase.seconds:.0f} | {len(ordered)} | {lost} | {p50:.1f} | {p99:.1f} |")
+    return 1 if any(phase.lost for phase in phases) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""A namespace with an operator of its own, a pipeline and two tenants, for end-to-end tests."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import yaml
+
+from tests.asking import api_key, forwarded, post
+from tests.cluster.fixtures import Kubernetes
+from tests.install import Tools
+from tests.support.operator import eventually
+
+PIPELINE = {
+    "apiVersion": "rag-operator.dev/v1alpha1",
+    "kind": "RagPipeline",
+    "metadata": {"name": "support"},
+    "spec": {"database": {"managed": {}}},
+}
+RELEASE = "rag-operator"
+
+
+def tenant(name: str) -> dict[str, Any]:
+    source = {"name": "handbook", "configMapRef": {"name": f"{name}-handbook"}}
+    return {
+        "apiVersion": "rag-operator.dev/v1alpha1",
+        "kind": "RagTenant",
+        "metadata": {"name": name},
+        "spec": {"pipelineRef": {"name": "support"}, "sources": [source]},
+    }
+
+
+def handbook(name: str, **pages: str) -> dict[str, Any]:
+    data = {f"{page}.md": text for page, text in pages.items()}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"{name}-handbook"}, "data": data}
+
+
+ACME = {
+    "opening": "# Opening hours\n\nThe bakery in Lindau opens at six in the morning and closes at noon on Sundays.",
+    "refunds": "# Refunds\n\nA refund is paid within fourteen days to the card that was used for the purchase.",
+}
+GLOBEX = {
+    "reactor": "# Reactor\n\nThe cooling pump of reactor seven is inspected every third Tuesday by the night shift.",
+}
+
+
+class Place:
+    """A namespace with an operator of its own that watches just it."""
+
+    def __init__(self, cluster: Kubernetes, namespace: str) -> None:
+        self.cluster = cluster
+        self.namespace = namespace
+        self.tools = Tools(cluster.kubeconfig, cluster.kubectl_program)
+        self.account = f"system:serviceaccount:{namespace}:{RELEASE}"
+
+    def kubectl(self, *arguments: str, given: str | None = None) -> str:
+        return self.cluster.kubectl("-n", self.namespace, *arguments, given=given, deadline=150)
+
+    def apply(self, *documents: dict[str, Any]) -> None:
+        self.kubectl("apply", "-f", "-", given=yaml.safe_dump_all(documents))
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        return self.tools.get(kind, name, self.namespace)
+
+    def ready(self, kind: str, name: str) -> bool:
+        conditions = self.get(kind, name).get("status", {}).get("conditions", [])
+        return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+    def wait_ready(self, kind: str, name: str, seconds: float = 150) -> None:
+        try:
+            eventually(lambda: self.ready(kind, name), f"{kind} {name} Ready", seconds)
+        except AssertionError as error:
+            error.add_note(json.dumps(self.get(kind, name).get("status"), indent=1)[:3000])
+            error.add_note(self.kubectl("get", "pods,jobs,events"))
+            raise
+
+    def told(self, look: Callable[[], bool], what: str, seconds: float = 15) -> None:
+        """Wait; when it does not come true, say what the resources and the operator say."""
+        try:
+            eventually(look, what, seconds)
+        except AssertionError as error:
+            error.add_note(self.kubectl("get", "ragp,ragt", "-o", "yaml")[-6000:])
+            selector = "app.kubernetes.io/component=operator"
+            error.add_note(self.kubectl("logs", "-l", selector, "--tail=60", "--prefix"))
+            raise
+
+    def ask(self, who: str, question: str, path: str = "/v1/query", **more: Any) -> dict[str, Any]:
+        with forwarded(self.tools, self.namespace, "service/support") as address:
+            status, body = post(
+                f"{address}{path}", api_key(self.tools, self.namespace, who), {"question": question} | more
+            )
+        assert status == 200, body
+        return body
+
+    def sync(self, who: str) -> dict[str, Any]:
+        """Ask for an ingestion and wait until it is over; what its log says of it."""
+        request = str(time.time())
+        self.kubectl("annotate", "--overwrite", "ragtenant", who, f"rag-operator.dev/sync-requested={request}")
+        eventually(
+            lambda: self.get("ragtenant", who)["status"].get("lastHandledSyncRequest") == request, "handled", 120
+        )
+        jobs = json.loads(self.kubectl("get", "jobs", "-o", "json"))["items"]
+        mine = next(
+            job["metadata"]["name"]
+            for job in jobs
+            if request in job["metadata"].get("annotations", {}).get("rag-operator.dev/sync-requested", "")
+        )
+        lines = [json.loads(line) for line in self.kubectl("logs", f"job/{mine}").splitlines() if line[:1] == "{"]
+        over: dict[str, Any] = next(line for line in lines if line.get("message") == "the run is over")
+        return over
+
+
+@contextmanager
+def client(place: Place, namespace: str, **labels: str) -> Iterator[Callable[[str, int], bool]]:
+    """A pod of these labels; whether it reaches a host's port."""
+    image = place.get("deployment", "support-query")["spec"]["template"]["spec"]["containers"][0]["image"]
+    name = f"client-{secrets.token_hex(3)}"
+    place.cluster.kubectl("apply", "-n", namespace, "-f", "-", given=json.dumps(_client(name, image, labels)))
+    try:
+        place.cluster.kubectl("wait", "-n", namespace, f"pod/{name}", "--for=condition=Ready", "--timeout=60s")
+        yield partial(_reaches, place, namespace, name)
+    finally:
+        place.cluster.kubectl("delete", "-n", namespace, "pod", name, "--grace-period=1")
+
+
+def _client(name: str, image: str, labels: dict[str, str]) -> dict[str, Any]:
+    security = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    container = {
+        "name": "client",
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python", "-c", "import time; time.sleep(600)"],
+        "securityContext": security,
+    }
+    pod = {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}}
+    spec = {"containers": [container], "securityContext": pod, "automountServiceAccountToken": False}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels}, "spec": spec}
+
+
+def _reaches(place: Place, namespace: str, pod: str, host: str, port: int) -> bool:
+    script = (
+        f"import socket\ntry: socket.create_connection(({host!r}, {port}), 3); print('open')\n"
+        "except TimeoutError: print('closed')"
+    )
+    said = place.cluster.kubectl("exec", "-n", namespace, pod, "--", "python", "-c", script).strip()
+    assert said in ("open", "closed"), said
+    return said == "open"

@@ -1,0 +1,147 @@
+"""A14: what was promoted, rolled back, adopted, rotated, kept, erased; by whose hand, as far as that can be known."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+
+from rag_runtime.contract.config import IndexShape, IngestConfig
+from tests.support.operator import HANDBOOK, World, eventually, pipeline, tenant
+
+pytestmark = pytest.mark.integration
+FIELDS = {"time", "level", "logger", "message", "audit", "action", "operator", "kind", "namespace", "name", "uid"}
+
+
+def audit(here: World, action: str) -> list[dict[str, Any]]:
+    """The audit lines of an action."""
+    lines = [json.loads(line) for line in here.logs().splitlines() if line.startswith("{")]
+    return [line for line in lines if line.get("audit") is True and line["action"] == action]
+
+
+def said(here: World, action: str, number: int = 1) -> dict[str, Any]:
+    """The newest of so many lines of an action, complete."""
+    lines = eventually(lambda: len(a := audit(here, action)) == number and a, f"{number} lines {action}")
+    assert isinstance(lines, list)
+    assert lines[-1].keys() >= FIELDS
+    assert lines[-1]["operator"] == "operator-0"
+    return dict(lines[-1])
+
+
+def event_said(here: World, reason: str) -> str:
+    """The message of the newest Event of a reason."""
+    text = here.kubectl("get", "events", f"--field-selector=reason={reason}", "-o", "json")
+    items = json.loads(text)["items"]
+    return str(items[-1]["message"]) if items else ""
+
+
+def data(here: World, secret: str) -> dict[str, str]:
+    """A Secret's data, in clear."""
+    live = here.get("secret", secret) or {}
+    return {key: base64.b64decode(value).decode() for key, value in live["data"].items()}
+
+
+def shape(here: World, name: str) -> tuple[IndexShape, str]:
+    """What the tenant's Job would build, and the catalog's schema."""
+    cron = here.get("cronjob", f"{name}-ingest") or {}
+    volumes = cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]["volumes"]
+    config_map = next(v["configMap"]["name"] for v in volumes if v["name"] == "config")
+    (text,) = (here.get("configmap", config_map) or {})["data"].values()
+    config = IngestConfig.model_validate(yaml.safe_load(text))
+    return config.shape, config.database.schema_
+
+
+def build(here: World, name: str, size: int) -> None:
+    """An empty revision of chunks of that size, made by the tenant's own login as its Job does."""
+    eventually(lambda: shape(here, name)[0].chunking.size == size, f"the configuration asks for {size}")
+    wanted, c = shape(here, name)
+    login = data(here, f"{name}-ingest-db")
+    dsn = {"host": login["host"], "port": login["port"], "dbname": login["dbname"]}
+    with psycopg.connect(
+        **dsn, user=login["ingest.username"], password=login["ingest.password"], autocommit=True
+    ) as session:
+
+        def call(query: str, *params: object) -> Any:
+            row = session.execute(query.format(c=c), params).fetchone()
+            return row[0] if row else None
+
+        number = call("SELECT {c}.create_revision(%s::jsonb, %s)", wanted.canonical(), wanted.spec_hash)
+        epoch = call("SELECT epoch FROM {c}.take('Index', %s, 0, 'test', '1 min')", number)
+        call("SELECT {c}.build_index(%s)", number)
+        call("SELECT {c}.finish(%s, %s)", number, epoch)
+
+
+def test_promotion_rollback_rotation_and_pause_name_the_hand_that_caused_them(here: World, database: str) -> None:
+    here.operator(resync_seconds="2", log_level="error")
+    here.apply(pipeline(chunking={"size": 100}), tenant(), HANDBOOK, here.database_secret(database))
+    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected")
+    assert said(here, "CatalogMade")["changedBy"] == "kubectl-client-side-apply"
+
+    build(here, "acme", 100)
+    assert said(here, "Promoted")["revision"] == 1
+    here.apply(pipeline(chunking={"size": 120}))
+    build(here, "acme", 120)
+    second = said(here, "Promoted", 2)
+    assert (second["kind"], second["name"], second["revision"], second["formerRevision"]) == ("RagTenant", "acme", 2, 1)
+    assert second["changedBy"] == "kubectl-client-side-apply"
+    here.kubectl(
+        "patch", "ragpipeline", "support", "--type=merge", "--field-manager=ann",
+        "-p", '{"spec":{"chunking":{"size":100}}}',
+    )  # fmt: skip
+    back = said(here, "RolledBack")
+    assert (back["revision"], back["formerRevision"], back["changedBy"]) == (1, 2, "ann")
+    assert "spec.chunking" in back["part"]
+    eventually(lambda: event_said(here, "RolledBack") == back["message"], "the Event says the same")
+
+    key = base64.b64encode(b"another-key").decode()
+    here.kubectl(
+        "patch", "secret", "acme-api-key", "--type=merge", "--field-manager=bob",
+        "-p", json.dumps({"data": {"api-key": key}}),
+    )  # fmt: skip
+    assert said(here, "KeyRotated")["changedBy"] == "bob"
+    here.kubectl("delete", "secret", "acme-ingest-db")
+    assert said(here, "LoginRotated")["name"] == "acme"
+
+    here.kubectl(
+        "patch", "ragpipeline", "support", "--type=merge", "--field-manager=cat", "-p", '{"spec":{"paused":true}}'
+    )
+    assert said(here, "Paused")["changedBy"] == "cat"
+    here.apply(pipeline(chunking={"size": 100}))
+    here.kubectl(
+        "patch", "ragpipeline", "support", "--type=merge", "--field-manager=cat", "-p", '{"spec":{"paused":false}}'
+    )
+    assert said(here, "Resumed")["part"] == "spec.paused"
+    lines = "\n".join(line for line in here.logs().splitlines() if '"audit"' in line)
+    secrets = {"another-key", *data(here, "acme-ingest-db").values()} - {"127.0.0.1", "disable", "prefer"}
+    assert not [value for value in secrets if len(value) > 8 and value in lines]
+
+
+def test_what_became_of_the_data_is_said(here: World, database: str) -> None:
+    here.operator(resync_seconds="2")
+    here.apply(pipeline(deletionPolicy="Delete"), HANDBOOK, here.database_secret(database))
+    here.apply(tenant(suspend=True))
+    here.wait_condition("ragtenant", "acme", "Ready", "Suspended")
+    here.kubectl("delete", "ragtenant", "acme")
+    kept = said(here, "DataRetained")
+    assert kept["part"] == "spec.deletionPolicy"
+
+    here.apply(tenant(suspend=True))
+    here.wait_condition("ragtenant", "acme", "DatabaseReady", "RetainedData")
+    here.kubectl(
+        "annotate", "ragtenant", "acme", "--field-manager=dan",
+        f"rag-operator.dev/adopt-retained={kept['incarnation']}",
+    )  # fmt: skip
+    adopted = said(here, "Adopted")
+    assert (adopted["changedBy"], adopted["incarnation"]) == ("dan", kept["incarnation"])
+    here.wait_condition("ragtenant", "acme", "Ready", "Suspended")
+
+    here.apply(tenant(suspend=True, deletionPolicy="Delete"))
+    here.kubectl("delete", "ragtenant", "acme")
+    erased = said(here, "DataErased")
+    assert (erased["incarnation"], erased["changedBy"]) == (kept["incarnation"], "kubectl-client-side-apply")
+    here.kubectl("delete", "ragpipeline", "support")
+    assert "catalog stays" in said(here, "Released")["message"]

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from rag_operator.engine.queue import Key
+from rag_operator.engine.settled import TURNS, Seen, Settled, catalog_mark, mark_of
+from rag_operator.stores.leases import Lease
+from rag_operator.stores.tenant_rows import TenantRow
+
+ACME = Key("tenant", "rag", "acme")
+CHILDREN = frozenset({"cron/1", "config/7"})
+WHEN = datetime(2026, 1, 1, tzinfo=UTC)
+ROW = TenantRow(
+    id=UUID(int=1), namespace="rag", name="acme", uid="u", state="Active", schema="s", reader="r", ingestion="i",
+    shard=0, api_keys=("k",), config={}, credential_version="v", schema_version=1, changed_at=WHEN, laid=True,
+    open=True, active=1, shape={}, version=3, token="t", promotion=4, seq=9, summary={"deadLetters": 0},
+)  # fmt: skip
+LEASE = Lease("pod-0", applied=4, pinned=4, failures={}, expires_at=WHEN, live=True)
+
+
+def settled() -> Settled:
+    """ACME is settled, and its turn is over."""
+    known = Settled()
+    while known.is_due(ACME, "5", CHILDREN, 1) and known._turn < 2 * TURNS:
+        known.note(ACME, Seen("5", 1, CHILDREN))
+        known.next_turn()
+    return known
+
+
+def test_what_looks_as_it_did_is_left_alone() -> None:
+    assert not settled().is_due(ACME, "5", CHILDREN, 1)
+    assert not settled().is_due(ACME, "5", CHILDREN | {"config/6"}, 1), "a former configuration is no difference"
+    assert not settled().is_due(ACME, "5", CHILDREN, None), "a database that is away says nothing"
+
+
+@pytest.mark.parametrize(
+    ("version", "children", "catalog"),
+    [
+        ("6", CHILDREN, 1),
+        ("5", frozenset({"cron/2", "config/7"}), 1),
+        ("5", frozenset({"cron/1"}), 1),
+        ("5", CHILDREN, 2),
+    ],
+    ids=["another version", "another CronJob", "no ConfigMap", "another catalog row"],
+)
+def test_each_difference_is_looked_at(version: str, children: frozenset[str], catalog: int) -> None:
+    assert settled().is_due(ACME, version, children, catalog)
+
+
+def test_what_never_settled_is_looked_at_each_time() -> None:
+    known = settled()
+    known.drop(ACME)
+    assert known.is_due(ACME, "5", CHILDREN, 1)
+
+
+def test_everyone_is_looked_at_once_in_so_many_turns() -> None:
+    known = settled()
+    turns = []
+    for _ in range(TURNS):
+        known.next_turn()
+        turns.append(known.is_due(ACME, "5", CHILDREN, 1))
+    assert sum(turns) == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "leases"),
+    [
+        ({"summary": {"deadLetters": 1}}, [LEASE]),
+        ({"open": False}, [LEASE]),
+        ({}, []),
+        ({"promotion": 5}, [LEASE]),
+        ({}, [Lease("pod-0", 4, 4, {str(ROW.id): "no table"}, WHEN, live=True)]),
+    ],
+    ids=["summary", "closed", "no pod", "a pod behind", "a probe failed"],
+)
+def test_the_mark_changes_with_all_that_conditions_tell(row: dict[str, Any], leases: list[Lease]) -> None:
+    assert catalog_mark(replace(ROW, **row), leases) != catalog_mark(ROW, [LEASE])
+    assert catalog_mark(replace(ROW), [LEASE]) == catalog_mark(ROW, [LEASE])
+
+
+def test_a_status_of_a_child_is_no_difference_and_its_content_is() -> None:
+    cron = {"metadata": {"uid": "u", "generation": 2, "resourceVersion": "10"}}
+    ran = {"metadata": {"uid": "u", "generation": 2, "resourceVersion": "11"}}
+    assert mark_of(cron) == mark_of(ran)
+    config = {"metadata": {"uid": "u", "resourceVersion": "10"}}
+    assert mark_of(config) != mark_of({"metadata": {"uid": "u", "resourceVersion": "11"}})
