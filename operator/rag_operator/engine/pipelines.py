@@ -199,7 +199,7 @@ class PipelineReconciler:
                     return Check(False, Reason.PODS_FAILING, trouble)
                 return Check(None, Reason.STARTING, f"Deployment {name} has no ready pod")
         try:
-            await ping(secret.data["url"].decode(), secret.name)
+            await ping(secret.data["url"].decode(), secret.name, secret.data.get("ca", b"").decode())
         except (StoreProblem, StoreTrouble) as trouble:
             return Check(False, trouble.reason, str(trouble))
         return GOOD
