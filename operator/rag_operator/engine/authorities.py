@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rag_operator.api.conditions import Reason
@@ -12,7 +11,7 @@ from rag_operator.api.names import short_hash
 from rag_operator.api.pipeline import RagPipeline
 from rag_operator.build import authorities
 from rag_operator.decide.checks import GOOD, Check
-from rag_operator.kube.client import Api, Object
+from rag_operator.kube.client import Api
 from rag_operator.kube.kinds import CONFIG_MAP
 
 
@@ -36,14 +35,6 @@ async def read_authorities(api: Api, pipeline: RagPipeline) -> Authorities:
         else:
             versions[authorities.key_of(ref)] = short_hash(found, 12)
     return Authorities(trouble or GOOD, versions)
-
-
-def known_authorities(pipeline: RagPipeline, deployment: Object | None, found: Mapping[str, str]) -> dict[str, str]:
-    """Versions of what query pods trust. While some are away, those that the pods began with: absence rolls nothing."""
-    annotations = deployment["spec"]["template"]["metadata"].get("annotations", {}) if deployment else {}
-    known = authorities.rolled(annotations) | dict(found)
-    wanted = {authorities.key_of(ref) for ref in authorities.of_models(pipeline.spec)}
-    return {key: version for key, version in known.items() if key in wanted}
 
 
 async def _read(api: Api, namespace: str, ref: AuthorityRef) -> str | Check:

@@ -18,10 +18,10 @@ from rag_operator.build import authorities, cache, config, network, query
 from rag_operator.decide import pipeline as decide
 from rag_operator.decide.authorship import last_change
 from rag_operator.decide.checks import GOOD, Check
-from rag_operator.engine import announce, audit
+from rag_operator.engine import announce, audit, versions
 from rag_operator.engine.accounts import bring_accounts
 from rag_operator.engine.audit import Action, Entry
-from rag_operator.engine.authorities import known_authorities, read_authorities
+from rag_operator.engine.authorities import read_authorities
 from rag_operator.engine.bind import Bound, bind, catalog_of
 from rag_operator.engine.context import BACK_OFF, Binding, Context
 from rag_operator.engine.deletion import PipelineDeletion
@@ -220,16 +220,16 @@ class PipelineReconciler:
             await self._optional(pipeline, NETWORK_POLICY, name, policy)
 
     async def _models(self, pipeline: RagPipeline) -> Models:
-        versions: dict[str, str] = {}
+        known: dict[str, str] = {}
         trusted = await read_authorities(self._context.api, pipeline)
         for reference in config.key_refs_of(pipeline.spec):
             secret = await read_secret(
                 self._context.api, pipeline.metadata.namespace, reference.name, "endpoint.secretRef", (reference.key,)
             )
             if isinstance(secret, Check):
-                return Models(secret, versions, trusted.versions)
-            versions[secret.name] = secret.version
-        return Models(trusted.check, versions, trusted.versions)
+                return Models(secret, known, trusted.versions)
+            known[secret.name] = secret.version
+        return Models(trusted.check, known, trusted.versions)
 
     async def _query(self, pipeline: RagPipeline, bound: Bound, models: Models) -> Object | None:
         api, meta = self._context.api, pipeline.metadata
@@ -246,11 +246,11 @@ class PipelineReconciler:
         await self._optional(pipeline, PDB, names.query(meta.name), query.query_pdb(pipeline))
         inputs = query.QueryInputs(
             config_map=document["metadata"]["name"],
-            secret_versions=models.versions,
+            secret_versions=versions.secret_versions(pipeline, live, models.versions),
             replicas=resolve.replicas(pipeline.spec.scaling).fixed,
             key_refs=config.key_refs(serve),
             ca_refs=authorities.of_profiles(serve.profiles.values()),
-            ca_versions=known_authorities(pipeline, live, models.ca_versions),
+            ca_versions=versions.ca_versions(pipeline, live, models.ca_versions),
         )
         deployment = await apply_child(
             api, query.query_deployment(pipeline, self._context.settings.release, inputs), FIELD_MANAGER_PIPELINE
