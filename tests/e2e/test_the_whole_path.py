@@ -157,7 +157,11 @@ def test_the_operator_uses_every_right_that_it_is_granted_and_is_refused_none(pl
 # An apply that makes an object needs `create` too and is logged as `patch`: hence `applied` above.
 NOTHING_DELETED = "asked only when a resource is deleted while its database is away (integration/operator)"
 NOT_INSTALLED = "this cluster has no such kind (integration/optional)"
-OPTIONAL_KINDS = [("monitoring.coreos.com", "servicemonitors"), ("monitoring.coreos.com", "prometheusrules")]
+OPTIONAL_KINDS = [
+    ("monitoring.coreos.com", "servicemonitors"),
+    ("monitoring.coreos.com", "prometheusrules"),
+    ("keda.sh", "scaledobjects"),
+]
 UNUSED_HERE = {
     **{(*kind, verb): NOT_INSTALLED for kind in OPTIONAL_KINDS for verb in ("get", "create", "patch", "delete")},
     ("", "namespaces", "get"): NOTHING_DELETED,

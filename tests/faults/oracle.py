@@ -49,12 +49,18 @@ VERSION = re.compile(r"(?<=UUID[/.:-])\d+")
 
 def snapshot(here: World, dsn: str) -> list[str]:
     """Everything, a line each, sorted: two snapshots are compared as lists."""
-    text = [json.dumps(_plain(item), sort_keys=True) for item in _objects(here)] + _rows(dsn)
+    return lines(here, dsn, objects(here))
+
+
+def lines(here: World, dsn: str, items: list[dict[str, Any]]) -> list[str]:
+    """These objects and all of the database, masked and sorted."""
+    text = [json.dumps(_plain(item), sort_keys=True) for item in items] + _rows(dsn)
     words = _words(here, dsn)
     return sorted(_masked(line, words, here.namespace) for line in text)
 
 
-def _objects(here: World) -> list[dict[str, Any]]:
+def objects(here: World) -> list[dict[str, Any]]:
+    """All that the operator reads or makes in the namespace."""
     items: list[dict[str, Any]] = json.loads(here.kubectl("get", KINDS, "-o", "json"))["items"]
     return [item for item in items if item["metadata"]["name"] not in NOT_OURS]
 

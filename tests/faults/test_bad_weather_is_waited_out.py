@@ -26,7 +26,7 @@ from tests.faults.weather import (
 )
 
 pytestmark = pytest.mark.integration
-CREATE, CHANGE = SCENARIOS[0], SCENARIOS[1]
+CREATE, CHANGE, DELETE_TENANT = SCENARIOS[:3]
 WEATHERS: dict[str, tuple[Scenario, Callable[[], Weather]]] = {
     "discovery fails": (CREATE, lambda: Refusing(500, discovery, times=8)),
     "discovery is refused": (CREATE, lambda: Refusing(403, discovery, times=8)),
@@ -40,6 +40,7 @@ WEATHERS: dict[str, tuple[Scenario, Callable[[], Weather]]] = {
     "watches break off": (CREATE, lambda: BreakingOff(watches, times=8)),
     "watches expire": (CREATE, lambda: Expiring(times=8)),
     "watches are silent": (CHANGE, Silent),
+    "a deletion is not heard of": (DELETE_TENANT, Silent),
     "answers come too late": (CREATE, lambda: Delaying(17, times=3, which=reads)),
     "reads are of the past": (CHANGE, lambda: Stale(6)),
 }

@@ -140,3 +140,22 @@ class Stale:
                 self.seen[where] = (answer.status, await answer.read())
         status, body = self.seen[where]
         return web.Response(status=status, body=body, content_type="application/json")
+
+
+@dataclass(slots=True)
+class Swapping:
+    """Once, between a look at the object whose path ends so and whatever follows from it, `swap` is done."""
+
+    path: str
+    swap: Callable[[], None]
+    done: bool = False
+
+    async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse | None:
+        if self.done or request.method != "GET" or not request.path.endswith(self.path):
+            return None
+        async with await forward(request) as answer:
+            status, body = answer.status, await answer.read()
+        if status == 200:
+            self.done = True
+            await asyncio.to_thread(self.swap)
+        return web.Response(status=status, body=body, content_type="application/json")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import promql_parser as promql
@@ -85,7 +85,7 @@ def _of_the_operator() -> Iterator[tuple[str, frozenset[str]]]:
     yield "rag_operator_watch_age_seconds", frozenset({"kind"})
 
 
-def _names(families: Iterator[Metric] | list[Metric], labels: frozenset[str]) -> Iterator[tuple[str, frozenset[str]]]:
+def _names(families: Iterable[Metric], labels: frozenset[str]) -> Iterator[tuple[str, frozenset[str]]]:
     for family in families:
         for suffix in _SUFFIXES[family.type]:
             yield f"{family.name}{suffix}", labels | ({"le"} if suffix == "_bucket" else set())

@@ -77,6 +77,7 @@ class Reason(StrEnum):
     CACHE_UNREACHABLE = "CacheUnreachable"
     NO_PODS_READY = "NoPodsReady"
     PODS_FAILING = "PodsFailing"
+    SCALING_UNAVAILABLE = "ScalingUnavailable"
     NOT_INGESTED = "NotIngested"
     INGESTION_FAILED = "IngestionFailed"
     DEAD_LETTERS = "DeadLetters"

@@ -249,13 +249,13 @@ class MetadataKey(Format):
 
 
 class LabelKey(Format):
-    """The key of a label: a name, or a DNS subdomain, `/` and a name."""
+    """The key of a label, annotation or taint: a name, before which may stand a domain and /."""
 
     __slots__ = ()
     spoken = False
     pattern = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
     max_length = 317
-    mend = "write a label's key such as app or kubernetes.io/metadata.name"
+    mend = "write a key such as team or example.com/team"
 
 
 class OwnKey(LabelKey):
@@ -283,13 +283,13 @@ class OwnKey(LabelKey):
 
 
 class LabelValue(Format):
-    """The value of a label, or nothing."""
+    """The value of a label; it may be empty."""
 
     __slots__ = ()
     spoken = False
-    pattern = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
+    pattern = r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"
     max_length = 63
-    mend = "write a label's value: at most 63 letters, digits, -, _ and ., with a letter or digit at both ends"
+    mend = "write at most 63 letters, digits, -, _ and ., starting and ending with a letter or digit"
 
 
 class Cidr(Format):

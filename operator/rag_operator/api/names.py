@@ -20,6 +20,8 @@ QUERY_PORT = 8000
 MANAGED_BY = "rag-operator"
 FIELD_MANAGER_PIPELINE = "rag-operator-pipeline"
 FIELD_MANAGER_TENANT = "rag-operator-tenant"
+FIELD_MANAGER_REPLICAS = "rag-operator-replicas"
+"""Holds the number of query pods while it goes from the spec's hands into an autoscaler's."""
 
 LABEL_PIPELINE = f"{GROUP}/pipeline"
 LABEL_TENANT = f"{GROUP}/tenant"
@@ -72,7 +74,7 @@ def query_endpoint(pipeline: str, namespace: str) -> str:
 
 
 def query(pipeline: str) -> str:
-    """Deployment, HorizontalPodAutoscaler, PodDisruptionBudget, ServiceAccount and NetworkPolicy of the query pods."""
+    """Deployment of the query pods, and all that is about it: autoscaler, disruption budget, policy, monitors."""
     return child(pipeline, "query")
 
 

@@ -1,44 +1,12 @@
 """Who may reach the query pods, in the words of Kubernetes' NetworkPolicy."""
 
-from collections.abc import Mapping
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from rag_operator.api.common import ListMap, Model, unique_by
-from rag_operator.api.formats import Cidr, LabelKey, LabelValue
-
-
-class SelectorOperator(StrEnum):
-    """How a label is compared."""
-
-    IN = "In"
-    NOT_IN = "NotIn"
-    EXISTS = "Exists"
-    DOES_NOT_EXIST = "DoesNotExist"
-
-
-class LabelRequirement(Model):
-    """One comparison of a label."""
-
-    key: LabelKey
-    """The label."""
-    operator: SelectorOperator
-    """In and NotIn compare with values; Exists and DoesNotExist take none."""
-    values: Annotated[tuple[LabelValue, ...], Field(max_length=16)] = ()
-    """What In and NotIn compare with."""
-
-
-class LabelSelector(Model):
-    """Chooses by labels; an empty one chooses all."""
-
-    match_labels: Annotated[Mapping[LabelKey, LabelValue], Field(max_length=16)] = Field(default_factory=dict)
-    """Labels that must be there with these values."""
-    match_expressions: Annotated[
-        tuple[LabelRequirement, ...], ListMap("key"), Field(max_length=8), unique_by("key")
-    ] = ()
-    """Comparisons that must hold."""
+from rag_operator.api.common import Checked, Invariant, Model
+from rag_operator.api.formats import Cidr
+from rag_operator.api.pod import LabelSelector
 
 
 class IPBlock(Model):
@@ -50,7 +18,7 @@ class IPBlock(Model):
     """Ranges within it that are left out."""
 
 
-class Peer(Model):
+class Peer(Checked):
     """Pods, namespaces or a range of addresses. podSelector and namespaceSelector together: such pods of such
     namespaces; podSelector alone: of the pipeline's own namespace."""
 
@@ -60,6 +28,14 @@ class Peer(Model):
     """Pods of namespaces with these labels; kubernetes.io/metadata.name is a namespace's name."""
     ip_block: IPBlock | None = Field(default=None, alias="ipBlock")
     """Addresses outside of the cluster; excludes the selectors."""
+
+    invariants: ClassVar = (
+        Invariant(
+            "has(self.ipBlock) != (has(self.podSelector) || has(self.namespaceSelector))",
+            "give either ipBlock, or podSelector, namespaceSelector or both",
+            lambda peer: (peer.ip_block is not None) != bool(peer.pod_selector or peer.namespace_selector),
+        ),
+    )
 
 
 class NetworkPolicy(Model):

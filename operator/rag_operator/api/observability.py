@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from rag_operator.api.common import Model
-from rag_operator.api.formats import LabelKey, LabelValue
+from rag_operator.api.formats import LabelKey, LabelValue, WebAddress
 
 MonitorLabels = Annotated[Mapping[LabelKey, LabelValue], Field(max_length=16)]
 
@@ -29,9 +29,19 @@ class Alerting(Model):
     """Labels by which your Prometheus chooses its rules, for instance release: kube-prometheus-stack."""
 
 
+class PrometheusServer(Model):
+    """A Prometheus."""
+
+    address: WebAddress
+    """Where its HTTP API answers, for instance http://prometheus-operated.monitoring:9090."""
+
+
 class Observability(Model):
     """What of a pipeline is seen by monitoring."""
 
+    prometheus: PrometheusServer | None = None
+    """The Prometheus that has this pipeline's figures, with the labels that its ServiceMonitor gives them. KEDA asks it
+    where scaling.metrics has InFlight or LatencyP95."""
     service_monitor: ServiceMonitoring = ServiceMonitoring()
     """A ServiceMonitor for the query pods, where the cluster has the Prometheus operator."""
     alerts: Alerting = Alerting()

@@ -12,7 +12,6 @@ from rag_operator.api.common import (
     Metadata,
     Model,
     NameRef,
-    Percent,
     Resources,
     unique,
     unique_by,
@@ -34,6 +33,7 @@ from rag_operator.api.network import Access
 from rag_operator.api.observability import Observability
 from rag_operator.api.pipeline_status import RagPipelineStatus
 from rag_operator.api.pod import Pod, WorkloadPod
+from rag_operator.api.scaling import Scaling
 
 
 class ManagedDatabase(Model):
@@ -287,37 +287,6 @@ class Query(Model):
     """Compute resources of a query pod; what is absent here is filled in by the operator."""
     pod: WorkloadPod = WorkloadPod()
     """What query pods carry, and where they run."""
-
-
-class MetricType(StrEnum):
-    """What scaling looks at."""
-
-    CPU = "CPU"
-
-
-class ScalingMetric(Model):
-    """One thing that scaling looks at."""
-
-    type: MetricType
-    """CPU: use of the requested CPU, averaged over the pods."""
-    average_utilization_percent: Percent = 70
-    """Pods are added above this."""
-
-
-class Scaling(Model):
-    """Number of query pods: replicas, or minReplicas and maxReplicas; neither means 2."""
-
-    replicas: Annotated[int, Field(ge=1, le=500)] | None = None
-    """A fixed number of pods."""
-    min_replicas: Annotated[int, Field(ge=1, le=500)] | None = None
-    """Pods at least, with a HorizontalPodAutoscaler."""
-    max_replicas: Annotated[int, Field(ge=1, le=500)] | None = None
-    """Pods at most, with a HorizontalPodAutoscaler."""
-    metrics: (
-        Annotated[tuple[ScalingMetric, ...], ListMap("type"), Field(min_length=1, max_length=4), unique_by("type")]
-        | None
-    ) = None
-    """What to scale by, with minReplicas and maxReplicas. Absent: CPU at 70 percent."""
 
 
 class IngestionSources(Model):

@@ -97,12 +97,16 @@ class LabelRequirement(Checked):
 
 
 class LabelSelector(Checked):
-    """Which pods: all that is given must hold."""
+    """Chooses by labels: all that is given must hold; an empty one chooses all."""
 
     match_labels: Selector = Field(default_factory=dict)
-    """Labels that a pod must have."""
+    """Labels that must be there with these values."""
     match_expressions: Annotated[tuple[LabelRequirement, ...], Field(max_length=8)] = ()
-    """What else must hold of its labels."""
+    """What else must hold of the labels."""
+
+
+class NamedSelector(LabelSelector):
+    """Which pods: all that is given must hold."""
 
     invariants: ClassVar = (
         Invariant(
@@ -193,7 +197,7 @@ class PodAffinityTerm(Model):
 
     topology_key: LabelKey
     """Label of nodes; nodes with the same value are near, for instance kubernetes.io/hostname."""
-    label_selector: LabelSelector | None = None
+    label_selector: NamedSelector | None = None
     """Which pods; absent means these pods themselves."""
     namespaces: Annotated[tuple[ObjectName, ...], Field(max_length=16)] = ()
     """Namespaces of those pods; absent means the pipeline's."""
@@ -257,7 +261,7 @@ class TopologySpread(Checked):
     """How many more pods one place may have than another."""
     min_domains: Annotated[int, Field(ge=1, le=500)] | None = None
     """Places that there must be at least, with DoNotSchedule."""
-    label_selector: LabelSelector | None = None
+    label_selector: NamedSelector | None = None
     """Which pods are counted; absent means these pods themselves, those of each rollout apart."""
     node_affinity_policy: NodeInclusion | None = None
     """Honor (if absent) counts only nodes that nodeSelector and affinity allow."""

@@ -8,14 +8,8 @@ from rag_operator.api.common import SecretKeyRef
 from rag_operator.api.cron import spread
 from rag_operator.api.endpoint import AuthorityRef
 from rag_operator.api.formats import Duration
-from rag_operator.api.pipeline import (
-    LLM,
-    Embedding,
-    MetricType,
-    RagPipelineSpec,
-    Scaling,
-    ScalingMetric,
-)
+from rag_operator.api.pipeline import LLM, Embedding, RagPipelineSpec
+from rag_operator.api.scaling import MetricType, Scaling, ScalingMetric
 from rag_operator.api.tenant import RagTenantSpec
 
 DEFAULT_REPLICAS = 2
@@ -23,6 +17,7 @@ DEFAULT_CANDIDATES = 40
 DEFAULT_EF_CONSTRUCTION = 128
 DEFAULT_EF_SEARCH = 100
 DEFAULT_OVERLAP_PERCENT = 15
+DEFAULT_CPU_PERCENT = 70
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +129,7 @@ def llm_name(llm: LLM) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Replicas:
-    """Number of query pods: `fixed`, or a range that a HorizontalPodAutoscaler owns (`fixed` is None then)."""
+    """Number of query pods: `fixed`, or a range that an autoscaler owns (`fixed` is None then)."""
 
     fixed: int | None
     minimum: int
@@ -143,17 +138,24 @@ class Replicas:
 
     @property
     def autoscaled(self) -> bool:
-        """Whether a HorizontalPodAutoscaler owns the number."""
+        """Whether an autoscaler owns the number."""
         return self.fixed is None
 
 
 def replicas(scaling: Scaling) -> Replicas:
     """Number of query pods; 2 where nothing is said, so that one may leave at any time."""
     if scaling.min_replicas is not None and scaling.max_replicas is not None:
-        metrics = scaling.metrics or (ScalingMetric(type=MetricType.CPU),)
+        asked = scaling.metrics or (ScalingMetric(type=MetricType.CPU),)
+        metrics = tuple(_with_percent(metric) for metric in asked)
         return Replicas(None, scaling.min_replicas, scaling.max_replicas, metrics)
     fixed = DEFAULT_REPLICAS if scaling.replicas is None else scaling.replicas
     return Replicas(fixed, fixed, fixed)
+
+
+def _with_percent(metric: ScalingMetric) -> ScalingMetric:
+    if metric.type is not MetricType.CPU or metric.average_utilization_percent is not None:
+        return metric
+    return metric.model_copy(update={"average_utilization_percent": DEFAULT_CPU_PERCENT})
 
 
 def managed_cache(spec: RagPipelineSpec) -> bool:

@@ -14,7 +14,6 @@ from rag_operator.api import names, resolve
 from rag_operator.api.embedders import BUILT_IN, DEFAULT_BUILT_IN, KNOWN, UNKNOWN_MODEL_TOKENS
 from rag_operator.api.errors import Problem
 from rag_operator.api.formats import Label
-from rag_operator.api.network import SelectorOperator
 from rag_operator.api.pipeline import IndexType, Quantization, RagPipeline, RagPipelineSpec
 from rag_operator.api.tenant import RagTenant
 
@@ -141,6 +140,26 @@ def _key_for_openai(at: str) -> Rule:
     )
 
 
+def _only_with(member: str, kind: str) -> Rule:
+    return Rule(
+        "spec.scaling.metrics[]",
+        member,
+        f"!has(self.{member}) || self.type == '{kind}'",
+        f"{member} goes with type {kind}: leave it out, or set the type",
+        lambda metric: getattr(metric, attribute(type(metric), member)) is None or metric.type == kind,
+    )
+
+
+def _exactly_with(member: str, kind: str, example: str) -> Rule:
+    return Rule(
+        "spec.scaling.metrics[]",
+        member,
+        f"has(self.{member}) == (self.type == '{kind}')",
+        f"type {kind} needs {member}, {example}, and no other type takes it",
+        lambda metric: (getattr(metric, attribute(type(metric), member)) is not None) == (metric.type == kind),
+    )
+
+
 EMBEDDING_RULES = (
     _at_most_one("spec.embedding", "builtIn", "endpoint"),
     Rule(
@@ -187,33 +206,7 @@ EMBEDDING_RULES = (
     _key_for_openai("spec.embedding.endpoint"),
 )
 
-_ALLOW_FROM = "spec.access.networkPolicy.allowFrom[]"
-
-
-def _values_suit_the_operator(selector: str) -> Rule:
-    return Rule(
-        f"{_ALLOW_FROM}.{selector}.matchExpressions[]",
-        "values",
-        "(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)",
-        "give values with In and NotIn, and none with Exists and DoesNotExist",
-        lambda each: (each.operator in (SelectorOperator.IN, SelectorOperator.NOT_IN)) == bool(each.values),
-    )
-
-
-ACCESS_RULES = (
-    Rule(
-        _ALLOW_FROM,
-        "",
-        "has(self.ipBlock) != (has(self.podSelector) || has(self.namespaceSelector))",
-        "give either ipBlock, or podSelector, namespaceSelector or both",
-        lambda peer: (peer.ip_block is not None) != bool(peer.pod_selector or peer.namespace_selector),
-    ),
-    _values_suit_the_operator("podSelector"),
-    _values_suit_the_operator("namespaceSelector"),
-)
-
 PIPELINE_RULES = (
-    *ACCESS_RULES,
     _name(names.MAX_PIPELINE_NAME),
     Rule(
         "",
@@ -304,6 +297,9 @@ PIPELINE_RULES = (
         "metrics need minReplicas and maxReplicas: add them, or leave metrics out",
         lambda s: s.metrics is None or (s.min_replicas is not None and s.max_replicas is not None),
     ),
+    _only_with("averageUtilizationPercent", "CPU"),
+    _exactly_with("averageValue", "InFlight", "for instance 8 requests at the same time"),
+    _exactly_with("threshold", "LatencyP95", "for instance 2s"),
 )
 
 TENANT_RULES = (

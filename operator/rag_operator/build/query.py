@@ -1,4 +1,4 @@
-"""The query service: configuration, database login, Deployment, Service, autoscaler and disruption budget."""
+"""The query service: configuration, database login, Deployment, Service and disruption budget."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -98,25 +98,6 @@ def query_service(pipeline: RagPipeline) -> Manifest:
     }
 
 
-def query_hpa(pipeline: RagPipeline) -> Manifest | None:
-    """The autoscaler, where the spec gives a range."""
-    replicas = resolve.replicas(pipeline.spec.scaling)
-    if not replicas.autoscaled:
-        return None
-    name = names.query(common.name_of(pipeline))
-    return {
-        "apiVersion": "autoscaling/v2",
-        "kind": "HorizontalPodAutoscaler",
-        "metadata": common.pipeline_metadata(pipeline, name, names.COMPONENT_QUERY),
-        "spec": {
-            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
-            "minReplicas": replicas.minimum,
-            "maxReplicas": replicas.maximum,
-            "metrics": [_cpu(metric.average_utilization_percent) for metric in replicas.metrics],
-        },
-    }
-
-
 def query_pdb(pipeline: RagPipeline) -> Manifest | None:
     """The disruption budget, where there are two pods: with one it would only block the draining of nodes."""
     if resolve.replicas(pipeline.spec.scaling).minimum < 2:
@@ -133,11 +114,6 @@ def query_pdb(pipeline: RagPipeline) -> Manifest | None:
             "selector": {"matchLabels": names.pipeline_selector(name, names.COMPONENT_QUERY)},
         },
     }
-
-
-def _cpu(percent: int) -> Manifest:
-    target = {"type": "Utilization", "averageUtilization": percent}
-    return {"type": "Resource", "resource": {"name": "cpu", "target": target}}
 
 
 def _pod(pipeline: RagPipeline, release: Release, inputs: QueryInputs) -> Manifest:

@@ -23,7 +23,8 @@ Status = RagPipelineStatus | RagTenantStatus
 
 
 async def write(context: Context, kind: Kind, live: Object, status: Status) -> Object:
-    """Write the status where it differs, then one Event where Ready's reason changed for good or bad; what stands."""
+    """Write the status where it differs, then one Event where Ready's reason changed for good or bad, or where
+    something needs a person that Ready does not tell of; returns what stands."""
     old = type(status).model_validate(live.get("status", {}))
     trouble = find(status.conditions, ConditionType.DEGRADED)
     if trouble is not None and trouble.status is ConditionStatus.TRUE:
@@ -34,6 +35,7 @@ async def write(context: Context, kind: Kind, live: Object, status: Status) -> O
     context.registry.wrote(key_of(kind, live), live, written)
     _record_pause(context, kind, live, old.conditions, status.conditions)
     news = _news(find(old.conditions, ConditionType.READY), find(status.conditions, ConditionType.READY))
+    news = news or _trouble_beside_ready(old.conditions, status.conditions)
     if news is not None:
         await tell(context, kind, live, news.reason, news.message or news.reason)
     return written
@@ -70,6 +72,16 @@ def _news(old: Condition | None, new: Condition | None) -> Condition | None:
     became_ready = new.status is ConditionStatus.TRUE and (old is None or old.status is not ConditionStatus.TRUE)
     was_ready = old is not None and old.status is ConditionStatus.TRUE
     return new if became_ready or was_ready or _needs_person(new) else None
+
+
+def _trouble_beside_ready(old: Conditions, new: Conditions) -> Condition | None:
+    """What has begun to degrade a resource that answers all the same, or that waits for something else."""
+    before, after = find(old, ConditionType.DEGRADED), find(new, ConditionType.DEGRADED)
+    if after is None or after.status is not ConditionStatus.TRUE:
+        return None
+    known = before is not None and (before.status, before.reason) == (after.status, after.reason)
+    ready = find(new, ConditionType.READY)
+    return None if known or (ready is not None and ready.reason == after.reason) else after
 
 
 def _needs_person(new: Condition) -> bool:

@@ -18,7 +18,8 @@ from rag_operator.build import authorities, cache, config, network, query
 from rag_operator.decide import pipeline as decide
 from rag_operator.decide.authorship import last_change
 from rag_operator.decide.checks import GOOD, Check
-from rag_operator.engine import announce, audit, versions
+from rag_operator.decide.scaling import Plan
+from rag_operator.engine import announce, audit, autoscaling, versions
 from rag_operator.engine.accounts import bring_accounts
 from rag_operator.engine.audit import Action, Entry
 from rag_operator.engine.authorities import read_authorities
@@ -34,7 +35,15 @@ from rag_operator.engine.refusals import REFUSALS, refusal
 from rag_operator.engine.secrets import Found, found, read_secret
 from rag_operator.kube.apply import apply_child, delete_child, ensure_secret
 from rag_operator.kube.client import Object
-from rag_operator.kube.kinds import CONFIG_MAP, DEPLOYMENT, HPA, NETWORK_POLICY, PDB, PIPELINE, Kind
+from rag_operator.kube.kinds import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    NETWORK_POLICY,
+    PDB,
+    PIPELINE,
+    SERVICE,
+    Kind,
+)
 from rag_operator.stores.errors import StoreProblem, StoreTrouble
 from rag_operator.stores.leases import read_leases
 from rag_operator.stores.redis import ping, port_of
@@ -124,17 +133,18 @@ class PipelineReconciler:
         if catalog is not None:
             await bring_accounts(self._context.api, pipeline)
             models = replace(models, versions=models.versions | cached.versions)
-            deployment = await self._query(pipeline, bound, models)
+            chosen = await autoscaling.planned(self._context, pipeline)
+            deployment = await self._query(pipeline, bound, models, chosen)
             if deployment is not None:
                 facts = replace(facts, query=await self._query_facts(pipeline, deployment, bound))
-                facts = replace(facts, extras=(await bring_monitors(self._context, pipeline),))
+                facts = replace(facts, extras=await self._extras(pipeline, chosen))
                 status = _query_status(pipeline, deployment)
             status["catalogID"] = str(catalog.catalog)
             if bound.binding is not None and pipeline.status.catalog_id != status["catalogID"]:
                 await self._catalog_taken(live, pipeline, status["catalogID"])
         new = await self._status(live, facts, status)
         if is_true(new.conditions, ConditionType.READY):
-            return READY_PERIOD
+            return STARTING_PERIOD if any(extra.ok is None for extra in facts.extras) else READY_PERIOD
         return BACK_OFF if is_true(new.conditions, ConditionType.DEGRADED) else STARTING_PERIOD
 
     async def _catalog_taken(self, live: Object, pipeline: RagPipeline, catalog: str) -> None:
@@ -185,10 +195,18 @@ class PipelineReconciler:
             assert pipeline.spec.cache.secret_ref is not None
             name = pipeline.spec.cache.secret_ref.name
             secret = await read_secret(api, meta.namespace, name, "spec.cache.secretRef", ("url",))
+            if isinstance(secret, Found):
+                await self._drop_managed_cache(pipeline)
         if isinstance(secret, Check):
             return Cached(secret, {})
         check = await self._cache_check(pipeline, secret)
         return Cached(check, {secret.name: secret.version}, port_of(secret.data["url"].decode()))
+
+    async def _drop_managed_cache(self, pipeline: RagPipeline) -> None:
+        """One of the user's own took its place. Its Secret stays: pods of the former spec may still read it."""
+        meta = pipeline.metadata
+        for kind in (DEPLOYMENT, SERVICE):
+            await delete_child(self._context.api, kind, meta.namespace, names.cache(meta.name), meta.uid)
 
     async def _cache_check(self, pipeline: RagPipeline, secret: Found) -> Check:
         name, namespace = names.cache(pipeline.metadata.name), pipeline.metadata.namespace
@@ -199,7 +217,7 @@ class PipelineReconciler:
                     return Check(False, Reason.PODS_FAILING, trouble)
                 return Check(None, Reason.STARTING, f"Deployment {name} has no ready pod")
         try:
-            await ping(secret.data["url"].decode(), secret.name, secret.data.get("ca", b"").decode())
+            await ping(secret.data["url"].decode(), secret.name, secret.data.get("ca", b"").decode(errors="replace"))
         except (StoreProblem, StoreTrouble) as trouble:
             return Check(False, trouble.reason, str(trouble))
         return GOOD
@@ -231,7 +249,7 @@ class PipelineReconciler:
             known[secret.name] = secret.version
         return Models(trusted.check, known, trusted.versions)
 
-    async def _query(self, pipeline: RagPipeline, bound: Bound, models: Models) -> Object | None:
+    async def _query(self, pipeline: RagPipeline, bound: Bound, models: Models, chosen: Plan) -> Object | None:
         api, meta = self._context.api, pipeline.metadata
         catalog = bound.binding.catalog if bound.binding else catalog_of(pipeline)
         live = await api.get(DEPLOYMENT, meta.namespace, names.query(meta.name))
@@ -242,12 +260,11 @@ class PipelineReconciler:
         document = query.runtime_config_map(pipeline, serve)
         await apply_child(api, document, FIELD_MANAGER_PIPELINE)
         await apply_child(api, query.query_service(pipeline), FIELD_MANAGER_PIPELINE)
-        await self._optional(pipeline, HPA, names.query(meta.name), query.query_hpa(pipeline))
         await self._optional(pipeline, PDB, names.query(meta.name), query.query_pdb(pipeline))
         inputs = query.QueryInputs(
             config_map=document["metadata"]["name"],
             secret_versions=versions.secret_versions(pipeline, live, models.versions),
-            replicas=resolve.replicas(pipeline.spec.scaling).fixed,
+            replicas=await autoscaling.replicas_for(self._context, pipeline, chosen, live),
             key_refs=config.key_refs(serve),
             ca_refs=authorities.of_profiles(serve.profiles.values()),
             ca_versions=versions.ca_versions(pipeline, live, models.ca_versions),
@@ -258,6 +275,10 @@ class PipelineReconciler:
         if _rolled_out(deployment):
             await self._drop_old_configs(pipeline, document["metadata"]["name"])
         return deployment
+
+    async def _extras(self, pipeline: RagPipeline, chosen: Plan) -> tuple[Check, ...]:
+        scaled = await autoscaling.bring_autoscaler(self._context, pipeline, chosen)
+        return scaled, await bring_monitors(self._context, pipeline)
 
     def _profiles(self, pipeline: RagPipeline) -> tuple[EmbeddingProfile, ...]:
         """While the database is away: what it said last, so that its outage rolls no pods."""

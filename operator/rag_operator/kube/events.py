@@ -15,7 +15,9 @@ async def post_event(api: Api, about: Object, reason: str, message: str, now: da
     """An Event about a resource; `reason` in CamelCase, Warning when it tells of trouble."""
     meta = about["metadata"]
     stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
-    warning = reason.endswith(("Failed", "Mismatch", "NotFound", "Invalid", "Taken", "Unreachable", "Privilege"))
+    warning = reason.endswith(
+        ("Failed", "Mismatch", "NotFound", "Invalid", "Taken", "Unreachable", "Unavailable", "Privilege")
+    )
     EVENTS.labels(reason).inc()
     await api.create(
         EVENT,

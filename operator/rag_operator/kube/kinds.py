@@ -49,13 +49,15 @@ PDB = Kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 NETWORK_POLICY = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 SERVICE_MONITOR = Kind("monitoring.coreos.com", "v1", "servicemonitors", "ServiceMonitor")
 PROMETHEUS_RULE = Kind("monitoring.coreos.com", "v1", "prometheusrules", "PrometheusRule")
+SCALED_OBJECT = Kind("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject")
+CUSTOM_METRICS = tuple(Kind("custom.metrics.k8s.io", f"v1beta{n}", "pods", "MetricValueList") for n in (1, 2))
 LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 
 _CHILDREN = (
     *(SECRET, CONFIG_MAP, SERVICE, SERVICE_ACCOUNT, CLAIM, DEPLOYMENT, STATEFUL_SET, JOB, CRON_JOB),
-    *(HPA, PDB, NETWORK_POLICY, SERVICE_MONITOR, PROMETHEUS_RULE),
+    *(HPA, PDB, NETWORK_POLICY, SERVICE_MONITOR, PROMETHEUS_RULE, SCALED_OBJECT),
 )
-OPTIONAL = (SERVICE_MONITOR, PROMETHEUS_RULE)
+OPTIONAL = (SERVICE_MONITOR, PROMETHEUS_RULE, SCALED_OBJECT)
 """Kinds that a cluster has where somebody installed them."""
 _KNOWN = {(k.api_version, k.kind): k for k in _CHILDREN}
 

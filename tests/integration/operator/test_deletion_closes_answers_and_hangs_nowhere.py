@@ -16,6 +16,18 @@ def _schemas(dsn: str) -> set[str]:
     return {str(row[0]) for row in rows}
 
 
+def _row(dsn: str) -> tuple[str, list[str], bool]:
+    """State, API keys and openness of the only tenant that the database knows."""
+    with psycopg.connect(dsn) as admin:
+        catalog = next(s for s in _schemas(dsn) if len(s) == len("rag_") + 12)
+        admin.execute(f"SET ROLE {catalog}_owner")
+        (row,) = admin.execute(
+            f"SELECT t.state, t.api_keys, p.open FROM {catalog}.tenant t JOIN {catalog}.pointer p ON p.tenant = t.id"
+        ).fetchall()
+    state, keys, is_open = row
+    return str(state), list(keys), bool(is_open)
+
+
 def _ready(here: World, database: str, **policies: str) -> str:
     here.operator()
     spec = {"deletionPolicy": policies["pipeline"]} if "pipeline" in policies else {}
@@ -30,13 +42,7 @@ def test_retain_is_the_default_and_keeps_the_data_closed(here: World, database: 
     here.kubectl("delete", "ragtenant", "acme", "--timeout=40s")
     assert schema in _schemas(database)
     eventually(lambda: "DataRetained" in here.kubectl("get", "events"), "an Event says so")
-    with psycopg.connect(database) as admin:
-        catalog = next(s for s in _schemas(database) if len(s) == len("rag_") + 12)
-        admin.execute(f"SET ROLE {catalog}_owner")
-        row = admin.execute(
-            f"SELECT t.state, t.api_keys, p.open FROM {catalog}.tenant t JOIN {catalog}.pointer p ON p.tenant = t.id"
-        ).fetchone()
-    assert row == ("Retained", [], False)
+    assert _row(database) == ("Retained", [], False)
 
 
 def test_delete_on_both_erases_all(here: World, database: str) -> None:
@@ -78,6 +84,32 @@ def test_retained_data_is_erased_when_told_and_the_new_tenant_starts_empty(here:
     assert fresh != schema
     assert schema not in _schemas(database)
     assert fresh in _schemas(database)
+
+
+def test_data_that_was_never_adopted_survives_the_deletion_of_its_name_s_next_tenant(
+    here: World, database: str
+) -> None:
+    schema = _ready(here, database, pipeline="Delete")
+    here.kubectl("delete", "ragtenant", "acme", "--timeout=40s")
+    here.apply(tenant(deletionPolicy="Delete"))
+    here.wait_condition("ragtenant", "acme", "Ready", "RetainedData", COLLECTED)
+    here.kubectl("delete", "ragtenant", "acme", "--timeout=40s")
+    assert schema in _schemas(database)
+    assert _row(database)[:1] == ("Retained",)
+
+
+def test_answers_are_closed_before_ingestion_has_ended_and_the_tenant_goes_afterwards(
+    here: World, database: str
+) -> None:
+    _ready(here, database)
+    job = eventually(lambda: here.kubectl("get", "jobs", "-o", "name").strip(), "the first ingestion")
+    here.kubectl("patch", job, "--type=merge", "-p", '{"metadata":{"finalizers":["someone.example/slow"]}}')
+    here.kubectl("delete", "ragtenant", "acme", "--wait=false")
+    eventually(lambda: "deletionTimestamp" in (here.get("job", job.split("/")[1]) or {})["metadata"], "it is stopped")
+    assert _row(database) == ("Deactivated", [], False)
+    assert here.get("ragtenant", "acme")
+    here.kubectl("patch", job, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+    eventually(lambda: not here.get("ragtenant", "acme"), "the tenant goes")
 
 
 def test_a_pipeline_with_tenants_explains_itself_and_goes_when_they_have_gone(here: World, database: str) -> None:

@@ -60,9 +60,9 @@ def build(here: World, name: str, size: int) -> None:
     eventually(lambda: shape(here, name)[0].chunking.size == size, f"the configuration asks for {size}")
     wanted, c = shape(here, name)
     login = data(here, f"{name}-ingest-db")
-    dsn = {"host": login["host"], "port": login["port"], "dbname": login["dbname"]}
+    place = f"host={login['host']} port={login['port']} dbname={login['dbname']}"
     with psycopg.connect(
-        **dsn, user=login["ingest.username"], password=login["ingest.password"], autocommit=True
+        place, user=login["ingest.username"], password=login["ingest.password"], autocommit=True
     ) as session:
 
         def call(query: str, *params: object) -> Any:

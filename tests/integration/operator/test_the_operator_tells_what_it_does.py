@@ -58,6 +58,7 @@ def test_every_figure_moves_with_what_it_tells_of(here: World, own_server: postg
 
     here.apply(pipeline(), tenant(suspend=True), HANDBOOK, here.database_secret(own_server.dsn()))
     here.wait_condition("ragtenant", "acme", "Ready", "Suspended")
+    eventually(lambda: here.get("deployment", "support-query"), "the pipeline's children")
     eventually(
         lambda: Scrape(one).of(
             "rag_operator_resources", kind="tenant", condition="Ready", status="False", reason="Suspended"

@@ -178,6 +178,23 @@ def _port(dsn: str) -> int:
     return int(str(conninfo_to_dict(dsn)["port"]))
 
 
+def test_a_redis_of_one_s_own_takes_the_managed_one_s_place_and_gives_it_back(
+    here: World, database: str, redis_url: str
+) -> None:
+    own = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "own"}, "stringData": {"url": redis_url}}
+    here.operator()
+    here.apply(pipeline(), own, here.database_secret(database))
+    eventually(lambda: here.get("deployment", "support-cache"), "the managed cache")
+    here.apply(pipeline(cache={"secretRef": {"name": "absent"}}))
+    here.wait_condition("ragpipeline", "support", "CacheReady", "SecretNotFound")
+    assert here.get("deployment", "support-cache"), "what pods use stays until there is another"
+    here.apply(pipeline(cache={"secretRef": {"name": "own"}}))
+    here.wait_condition("ragpipeline", "support", "CacheReady", "AsExpected")
+    eventually(lambda: not here.get("deployment", "support-cache") and not here.get("service", "support-cache"), "gone")
+    here.apply(pipeline())
+    eventually(lambda: here.get("deployment", "support-cache") and here.get("service", "support-cache"), "back")
+
+
 def test_no_secret_value_stands_in_logs_events_status_or_config_maps(here: World, database: str) -> None:
     here.operator(log_level="debug")
     here.apply(pipeline(), tenant(), HANDBOOK, here.database_secret(database))

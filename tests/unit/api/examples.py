@@ -107,6 +107,25 @@ TAKEN = [
     pipeline("an authority of sites", {"ingestion": {"sources": {"caRef": {"name": "a.b", "key": "bundle.pem"}}}}),
     pipeline("fixed replicas", {"scaling": {"replicas": 3}}),
     pipeline("a range of replicas", {"scaling": {"minReplicas": 2, "maxReplicas": 2, "metrics": [{"type": "CPU"}]}}),
+    pipeline(
+        "a range by all figures",
+        {
+            "scaling": {
+                "minReplicas": 1,
+                "maxReplicas": 9,
+                "metrics": [
+                    {"type": "CPU", "averageUtilizationPercent": 50},
+                    {"type": "InFlight", "averageValue": 8},
+                    {"type": "LatencyP95", "threshold": "1500ms"},
+                ],
+            },
+            "observability": {
+                "prometheus": {"address": "http://prometheus.monitoring:9090/prom"},
+                "serviceMonitor": {"enabled": False},
+                "alerts": {"labels": {"release": "prom", "example.com/team": ""}},
+            },
+        },
+    ),
     pipeline("resources", {"query": {"resources": {"requests": {"cpu": 1, "memory": "512Mi"}}}}),
     pipeline("allowed hosts", {"ingestion": {"sources": {"allowedHosts": ["a", "*.b.example", "10.0.0.1:8080"]}}}),
     pipeline("a time zone", {"ingestion": {"timeZone": "America/Argentina/Buenos_Aires", "activeDeadline": "90m"}}),

@@ -123,7 +123,7 @@ REFUSED_PODS = [
         "a label of a sentence",
         {"labels": {"team": "the search team"}},
         ".labels.team",
-        "write a label's value",
+        "write at most 63 letters",
         cluster_says="should match '^([A-Za-z0-9]",
     ),
     refused(

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from tests.unit.api.examples import CRON, LOCAL, OPENAI, Example, endpoint, pipeline, schedule, source, tenant
+from tests.unit.api.examples import CRON, LOCAL, OPENAI, Example, Spec, endpoint, pipeline, schedule, source, tenant
 
 DIMENSIONS = "the model has no vectors of this length"
 TOO_LARGE = "a chunk may not be larger than what the embedder takes"
+
+
+def _ranged(metric: Spec) -> Spec:
+    return {"minReplicas": 1, "maxReplicas": 9, "metrics": [metric]}
+
+
 EITHER = "give either replicas, or minReplicas and maxReplicas"
 
 REFUSED = [
@@ -67,8 +73,8 @@ REFUSED = [
         pipeline(
             f"a selector with {about}",
             {"access": {"networkPolicy": {"allowFrom": [{selector: {"matchExpressions": [expression]}}]}}},
-            f"spec.access.networkPolicy.allowFrom[0].{selector}.matchExpressions[0].values",
-            "give values with In and NotIn",
+            f"spec.access.networkPolicy.allowFrom[0].{selector}.matchExpressions[0]",
+            "In and NotIn need values",
         )
         for about, selector, expression in (
             ("In and no values", "podSelector", {"key": "a", "operator": "In"}),
@@ -88,7 +94,7 @@ REFUSED = [
         "a label's key with a space",
         {"access": {"networkPolicy": {"allowFrom": [{"podSelector": {"matchLabels": {"a b": "c"}}}]}}},
         "spec.access.networkPolicy.allowFrom[0].podSelector.matchLabels",
-        "write a label's key",
+        "write a key such as",
     ),
     # embedding, chunks and index
     pipeline(
@@ -208,6 +214,42 @@ REFUSED = [
         {"scaling": {"minReplicas": 3, "maxReplicas": 2}},
         "spec.scaling.maxReplicas",
         "at least minReplicas",
+    ),
+    pipeline(
+        "a percentage of requests under way",
+        {"scaling": _ranged({"type": "InFlight", "averageValue": 8, "averageUtilizationPercent": 70})},
+        "spec.scaling.metrics[0].averageUtilizationPercent",
+        "averageUtilizationPercent goes with type CPU",
+    ),
+    pipeline(
+        "requests under way without a number",
+        {"scaling": _ranged({"type": "InFlight"})},
+        "spec.scaling.metrics[0].averageValue",
+        "type InFlight needs averageValue, for instance 8",
+    ),
+    pipeline(
+        "a latency that CPU is given",
+        {"scaling": _ranged({"type": "CPU", "threshold": "2s"})},
+        "spec.scaling.metrics[0].threshold",
+        "type LatencyP95 needs threshold",
+    ),
+    pipeline(
+        "a latency without a threshold",
+        {"scaling": _ranged({"type": "LatencyP95"})},
+        "spec.scaling.metrics[0].threshold",
+        "type LatencyP95 needs threshold, for instance 2s",
+    ),
+    pipeline(
+        "a Prometheus with a query",
+        {"observability": {"prometheus": {"address": "http://prometheus:9090/?a=b"}}},
+        "spec.observability.prometheus.address",
+        "write an http:// or https:// address without credentials, query or fragment",
+    ),
+    pipeline(
+        "a monitor's label that is none",
+        {"observability": {"alerts": {"labels": {"release": "a b"}}}},
+        "spec.observability.alerts.labels.release",
+        "write a label's value",
     ),
     pipeline(
         "metrics for fixed replicas",

@@ -44,7 +44,7 @@ def test_every_rule_has_an_example_that_breaks_it_and_one_that_keeps_it(rule: Ru
 
 @pytest.mark.parametrize("invariant", INVARIANTS, ids=lambda one: one.message)
 def test_every_invariant_has_an_example_that_breaks_it(invariant: Invariant) -> None:
-    assert any(example.says and example.says in invariant.message for example in REFUSED_PODS)
+    assert any(example.says and example.says in invariant.message for example in (*REFUSED, *REFUSED_PODS))
 
 
 def test_all_problems_are_named_at_once() -> None:

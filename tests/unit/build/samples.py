@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from rag_operator.api import API_VERSION
+from rag_operator.api import API_VERSION, resolve
 from rag_operator.api.parse import parse_pipeline, parse_tenant
 from rag_operator.api.pipeline import RagPipeline
 from rag_operator.api.tenant import RagTenant
-from rag_operator.build import cache, config, ingest, monitors, network, pods, postgres, query
+from rag_operator.build import cache, config, ingest, monitors, network, pods, postgres, query, scaling
 from rag_operator.build.common import DatabaseAddress, Manifest, Release
 from rag_runtime.contract.names import CatalogNames, TenantNames
 from tests.unit.api.examples import LOCAL
@@ -100,6 +100,20 @@ ANNOTATIONS = {
 PIPELINES = {
     "minimal": pipeline(annotations=ANNOTATIONS),
     "hosted": pipeline(HOSTED),
+    "scaled by all figures": pipeline(
+        {
+            "database": {"managed": {}},
+            "scaling": {
+                "minReplicas": 1,
+                "maxReplicas": 9,
+                "metrics": [
+                    {"type": "CPU", "averageUtilizationPercent": 55},
+                    {"type": "InFlight", "averageValue": 8},
+                    {"type": "LatencyP95", "threshold": "1500ms"},
+                ],
+            },
+        }
+    ),
     "one replica": pipeline({"database": {"managed": {}}, "scaling": {"replicas": 1}}),
     "erased at the end": pipeline(
         {
@@ -141,7 +155,10 @@ def pipeline_manifests(of: RagPipeline) -> Iterator[Manifest]:
     replicas = None if of.spec.scaling.min_replicas else of.spec.scaling.replicas or 2
     inputs = query.QueryInputs(config_map["metadata"]["name"], {"openai": "uid/3"}, replicas)
     yield query.query_deployment(of, RELEASE, inputs)
-    yield from filter(None, (query.query_hpa(of), query.query_pdb(of)))
+    if by := resolve.replicas(of.spec.scaling).metrics:
+        yield scaling.query_hpa(of, by)
+        yield scaling.scaled_object(of, by, "http://prometheus.monitoring:9090")
+    yield from filter(None, (query.query_pdb(of),))
     yield from filter(None, (monitors.service_monitor(of), monitors.prometheus_rule(of)))
     yield from filter(None, network.network_policies(of, network_inputs(of)).values())
 

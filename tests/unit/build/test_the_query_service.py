@@ -27,16 +27,6 @@ def test_replicas_are_absent_where_an_autoscaler_owns_them() -> None:
     assert deployment(replicas=3)["spec"]["replicas"] == 3
 
 
-def test_an_autoscaler_is_made_for_a_range_only() -> None:
-    assert query.query_hpa(PIPELINES["minimal"]) is None
-    hpa = query.query_hpa(PIPELINES["hosted"])
-    assert hpa is not None
-    assert (hpa["spec"]["minReplicas"], hpa["spec"]["maxReplicas"]) == (2, 5)
-    assert hpa["spec"]["scaleTargetRef"]["name"] == deployment("hosted")["metadata"]["name"]
-    (metric,) = hpa["spec"]["metrics"]
-    assert metric["resource"] == {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}
-
-
 def test_a_disruption_budget_needs_two_pods() -> None:
     assert query.query_pdb(PIPELINES["one replica"]) is None
     low = pipeline({"database": {"managed": {}}, "scaling": {"minReplicas": 1, "maxReplicas": 5}})

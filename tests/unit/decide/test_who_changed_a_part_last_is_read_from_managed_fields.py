@@ -17,8 +17,8 @@ def _live(*entries: dict[str, Any]) -> dict[str, Any]:
     return {"metadata": {"managedFields": list(entries)}}
 
 
-SIZE = {"f:spec": {"f:chunking": {"f:size": {}}}}
-PROMPT = {"f:spec": {"f:llm": {"f:systemPrompt": {}}}}
+SIZE: dict[str, Any] = {"f:spec": {"f:chunking": {"f:size": {}}}}
+PROMPT: dict[str, Any] = {"f:spec": {"f:llm": {"f:systemPrompt": {}}}}
 
 
 def test_the_newest_hand_on_the_part_counts_and_hands_on_other_parts_do_not() -> None:

@@ -42,7 +42,7 @@ async def test_a_key_added_during_its_work_comes_again_afterwards_and_not_before
     queue.add(A)
     assert not queue.waiting()
     queue.done(A)
-    assert await queue.get() == A
+    assert await asyncio.wait_for(queue.get(), 1) == A
 
 
 async def test_keys_come_in_the_order_in_which_they_began_to_wait(queue: WorkQueue) -> None:
@@ -153,3 +153,20 @@ async def test_nothing_is_kept_of_lanes_that_are_through(clock: Clock) -> None:
     queue.add(A)
     queue.done(await queue.get())
     assert not queue._lanes
+
+
+async def test_a_new_term_begins_with_nothing_and_lets_what_is_worked_on_end(queue: WorkQueue, clock: Clock) -> None:
+    queue.add(A)
+    await queue.get()
+    queue.add(A)
+    queue.add(B)
+    queue.retry(B)
+    queue.add_after(Key("tenant", "rag", "c"), 5)
+    queue.clear()
+    clock.now += 100
+    queue.done(A)
+    assert not queue.waiting()
+    assert queue.retry(B) == 0.5
+    queue.add(A)
+    assert await asyncio.wait_for(queue.get(), 1) == A
+    assert not queue.waiting()

@@ -1,0 +1,10 @@
+"""The table of mutations, by what they are about."""
+
+from __future__ import annotations
+
+from tests.faults.mutations import cluster, data, engine, ingestion
+from tests.faults.mutations.mutation import Mutation
+
+__all__ = ["MUTATIONS", "Mutation"]
+
+MUTATIONS = (*engine.MUTATIONS, *cluster.MUTATIONS, *data.MUTATIONS, *ingestion.MUTATIONS)

@@ -1,0 +1,303 @@
+"""Mutations of what is done to Kubernetes: guards, applies, the Lease, finalizers, deletion, slots."""
+
+from __future__ import annotations
+
+from tests.faults.mutations.mutation import Mutation
+
+KUBE = "operator/rag_operator/kube"
+ENGINE = "operator/rag_operator/engine"
+READ = "integration/kube/test_only_what_was_read_is_changed.py"
+LEASE = "integration/kube/test_of_all_candidates_one_leads.py"
+DELETION = "integration/operator/test_deletion_closes_answers_and_hangs_nowhere.py"
+REPLACED = "faults/test_what_is_replaced_after_a_look_is_left_alone.py"
+DRIFT = "integration/operator/test_two_resources_become_all_their_children.py::test_drift_of_any_child_is_corrected"
+
+GUARDS = (
+    Mutation(
+        "a deletion is by name",
+        "an object that another made under the name meanwhile is destroyed",
+        f"{KUBE}/client.py",
+        """            "preconditions": {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]},\n""",
+        "",
+        f"{READ}::test_what_was_made_anew_under_the_name_is_not_deleted",
+        api=True,
+    ),
+    Mutation(
+        "a deletion is by uid, whatever was changed since",
+        "what was decided from an object that stands no more so is carried out",
+        f"{KUBE}/client.py",
+        """            "preconditions": {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]},\n""",
+        """            "preconditions": {"uid": meta["uid"]},\n""",
+        f"{READ}::test_what_was_changed_since_it_was_read_is_not_deleted",
+        api=True,
+    ),
+    Mutation(
+        "a patch is by name",
+        "finalizers that another added meanwhile are taken off",
+        f"{KUBE}/client.py",
+        """patch.get("metadata", {}) | {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}""",
+        """patch.get("metadata", {})""",
+        f"{READ}::test_what_was_made_anew_or_changed_is_not_patched",
+        api=True,
+    ),
+    Mutation(
+        "a status is written by name",
+        "a resource that was made anew gets the status, and the catalog, of the former one",
+        f"{KUBE}/status.py",
+        """, "uid": meta["uid"]}""",
+        "}",
+        f"{READ}::test_the_status_of_a_resource_that_was_made_anew_is_not_written",
+        api=True,
+    ),
+    Mutation(
+        "a status is written though it is so already",
+        "an idle operator writes for ever",
+        f"{KUBE}/status.py",
+        '    if live.get("status", {}) == status:\n        return None\n',
+        "",
+        f"{READ}::test_a_status_that_is_so_already_is_not_written",
+        api=True,
+    ),
+    Mutation(
+        "a child is applied by name",
+        "what another put there between the look and the write is taken over by force",
+        f"{KUBE}/apply.py",
+        """        stamped["metadata"]["uid"] = live["metadata"]["uid"]\n""",
+        "        pass\n",
+        f"{REPLACED}::test_it_is_not_applied_to",
+        api=True,
+    ),
+    Mutation(
+        "a child that is another's is taken over",
+        "a Service of the user's is changed by force",
+        f"{KUBE}/apply.py",
+        "    if not wanted or wanted & _owners(live):\n",
+        "    if True:\n",
+        f"{READ}::test_another_owner_s_child_of_the_name_is_neither_changed_nor_deleted",
+        api=True,
+    ),
+    Mutation(
+        "a child that is another's is deleted",
+        "an autoscaler of the user's goes, because it bears the name",
+        f"{KUBE}/apply.py",
+        "    if live is None or owner_uid not in _owners(live):\n",
+        "    if live is None:\n",
+        f"{READ}::test_another_owner_s_child_of_the_name_is_neither_changed_nor_deleted",
+        api=True,
+    ),
+    Mutation(
+        "an apply gives way to other managers",
+        "a field that somebody edited stays as they left it, and the reconcile fails",
+        f"{KUBE}/client.py",
+        '"force": "true"',
+        '"force": "false"',
+        f"{READ}::test_a_child_is_applied_once_and_brought_back_when_another_changes_it",
+        api=True,
+    ),
+    Mutation(
+        "a child is compared by its stamp alone",
+        "what another hand changed stays changed",
+        f"{KUBE}/apply.py",
+        "_applied(live) == _applied(stamped) and covers(live, stamped):",
+        "_applied(live) == _applied(stamped):",
+        f"{READ}::test_a_child_is_applied_once_and_brought_back_when_another_changes_it",
+        api=True,
+    ),
+    Mutation(
+        "a child is compared by its fields alone",
+        "a field that is no longer wanted stays for ever",
+        f"{KUBE}/apply.py",
+        "_applied(live) == _applied(stamped) and covers(live, stamped):",
+        "covers(live, manifest):",
+        f"{READ}::test_a_field_that_is_no_longer_wanted_goes",
+        api=True,
+    ),
+    Mutation(
+        "a child is applied whether it differs or not",
+        "an idle operator writes for ever",
+        f"{KUBE}/apply.py",
+        "_applied(live) == _applied(stamped) and covers(live, stamped):",
+        "False:",
+        f"{READ}::test_a_child_is_applied_once_and_brought_back_when_another_changes_it",
+        api=True,
+    ),
+    Mutation(
+        "a Secret that another hand changed stays so",
+        "ingestion connects to where somebody pointed it",
+        f"{KUBE}/apply.py",
+        """    if live.get("data", {}) == manifest["data"]:\n""",
+        "    if live:\n",
+        DRIFT,
+        api=True,
+    ),
+)
+LEADERSHIP = (
+    Mutation(
+        "a Lease is written whoever renewed it meanwhile",
+        "two candidates take it at once",
+        f"{KUBE}/lease.py",
+        """        meta = live["metadata"] if live else {"name": self.name, "namespace": self.namespace}\n""",
+        """        meta = {"name": self.name, "namespace": self.namespace}\n""",
+        f"{LEASE}::test_of_ten_at_once_one_takes_a_new_lease_and_one_an_old_one",
+        api=True,
+    ),
+    Mutation(
+        "a Lease is taken at once",
+        "the holder still leads",
+        f"{KUBE}/lease.py",
+        """self.monotonic() - self._seen[1] < DURATION:""",
+        """self.monotonic() - self._seen[1] < 0:""",
+        f"{LEASE}::test_a_lease_is_left_alone_until_its_renewal_has_been_missed_for_its_duration",
+        api=True,
+    ),
+    Mutation(
+        "a renewal does not count",
+        "a Lease is taken from a holder that renews it",
+        f"{KUBE}/lease.py",
+        "        if self._seen is None or self._seen[0] != mark:\n",
+        "        if self._seen is None:\n",
+        f"{LEASE}::test_a_lease_is_left_alone_until_its_renewal_has_been_missed_for_its_duration",
+        api=True,
+    ),
+    Mutation(
+        "a leader that lost its Lease goes on",
+        "two lead at once",
+        f"{KUBE}/lease.py",
+        "self.monotonic() - last > RENEW_LIMIT - PERIOD or self._lost:",
+        "self.monotonic() - last > RENEW_LIMIT - PERIOD:",
+        f"{LEASE}::test_a_leader_whose_lease_another_has_stops_its_work",
+        api=True,
+    ),
+    Mutation(
+        "a leader that can't renew goes on",
+        "it writes when another has taken over already",
+        f"{KUBE}/lease.py",
+        "self.monotonic() - last > RENEW_LIMIT - PERIOD or self._lost:",
+        "self._lost:",
+        f"{LEASE}::test_a_leader_that_can_t_renew_stops_before_another_may_start",
+        api=True,
+    ),
+    Mutation(
+        "a leader keeps its Lease when it ends",
+        "every rolling update of the operator costs a quarter of a minute",
+        f"{KUBE}/lease.py",
+        "            await self._release()\n",
+        "            pass\n",
+        f"{LEASE}::test_a_leader_that_ends_hands_over_at_once",
+        api=True,
+    ),
+)
+DELETING = (
+    Mutation(
+        "a tenant has no finalizer",
+        "its deletion leaves it answering",
+        f"{ENGINE}/tenants.py",
+        "        if FINALIZER not in tenant.metadata.finalizers:\n",
+        "        if False:\n",
+        f"{DELETION}::test_delete_on_both_erases_all",
+        api=True,
+    ),
+    Mutation(
+        "a tenant's finalizer comes after its data",
+        "deleted at that moment it leaves a schema that nobody erases",
+        f"{ENGINE}/tenants.py",
+        "        if FINALIZER not in tenant.metadata.finalizers:\n"
+        "            live = await add_finalizer(self._context, TENANT, live)\n"
+        "            tenant = parse_tenant(live)\n"
+        "        try:\n"
+        "            return await self._bring(key, live, tenant, bound)\n",
+        "        try:\n"
+        "            again = await self._bring(key, live, tenant, bound)\n"
+        "            if FINALIZER not in tenant.metadata.finalizers:\n"
+        "                await add_finalizer(self._context, TENANT, live)\n"
+        "            return again\n",
+        "faults/test_no_data_is_made_before_the_finalizer_is_on.py::test_a_tenant_without_finalizer_has_no_schema",
+        api=True,
+    ),
+    Mutation(
+        "a tenant's data is that of its name",
+        "the deletion of a tenant erases what an earlier one of the name was told to keep",
+        f"{ENGINE}/deletion.py",
+        """            if row is None or row.uid != live["metadata"]["uid"]:\n""",
+        "            if row is None:\n",
+        f"{DELETION}::test_data_that_was_never_adopted_survives_the_deletion_of_its_name_s_next_tenant",
+        api=True,
+    ),
+    Mutation(
+        "answers stay open until ingestion has ended",
+        "a deleted tenant answers for as long as a Job takes to stop",
+        f"{ENGINE}/deletion.py",
+        "            await deactivate(tx, key.namespace, key.name)\n",
+        "",
+        f"{DELETION}::test_answers_are_closed_before_ingestion_has_ended_and_the_tenant_goes_afterwards",
+        api=True,
+    ),
+    Mutation(
+        "ingestion is not waited for",
+        "a Job writes into a schema that is being dropped",
+        f"{ENGINE}/deletion.py",
+        "        return not jobs\n",
+        "        return True\n",
+        f"{DELETION}::test_answers_are_closed_before_ingestion_has_ended_and_the_tenant_goes_afterwards",
+        api=True,
+    ),
+    Mutation(
+        "the laxer of two deletion policies wins",
+        "data goes that the pipeline's owner said to keep",
+        f"{ENGINE}/deletion.py",
+        """if said == {"Delete"} else""",
+        """if "Delete" in said else""",
+        f"{DELETION}::test_the_stricter_policy_wins",
+        api=True,
+    ),
+    Mutation(
+        "a pipeline goes before its tenants",
+        "nothing is left that could close their answers",
+        f"{ENGINE}/deletion.py",
+        "        if remaining:\n",
+        "        if False:\n",
+        f"{DELETION}::test_a_pipeline_with_tenants_explains_itself_and_goes_when_they_have_gone",
+        api=True,
+    ),
+    Mutation(
+        "a pipeline that is being deleted is not bound",
+        "after a restart its tenants hang in their deletion",
+        f"{ENGINE}/pipelines.py",
+        "            await self._keep_bound(key, live)\n",
+        "            pass\n",
+        f"{DELETION}::test_a_pipeline_and_its_tenants_go_though_the_operator_is_replaced_meanwhile",
+        api=True,
+    ),
+    Mutation(
+        "a namespace that goes is waited in",
+        "a namespace whose database is gone for good never ends",
+        f"{ENGINE}/deletion.py",
+        "        if exists is not None and not await terminating(self._context, key.namespace):\n",
+        "        if exists is not None:\n",
+        f"{DELETION}::test_a_database_gone_for_good_with_its_secret_does_not_hold_a_terminating_namespace",
+        api=True,
+    ),
+)
+RUNS = (
+    Mutation(
+        "slots are not counted",
+        "a thousand tenants are ingested at once",
+        f"{ENGINE}/runs.py",
+        ">= pipeline.spec.ingestion.max_concurrent_jobs:",
+        "> 10**6:",
+        "integration/operator/test_first_ingestions_take_slots.py"
+        "::test_no_more_at_once_than_the_pipeline_allows_and_the_next_when_one_has_gone",
+        api=True,
+    ),
+    Mutation(
+        "slots are counted side by side",
+        "tenants that look at once all find the same slot free",
+        f"{ENGINE}/runs.py",
+        "        async with self._context.slot_lock(key):\n",
+        """        async with self._context.slot_lock(Key("tenant", "", tenant.metadata.name)):\n""",
+        "integration/operator/test_first_ingestions_take_slots.py"
+        "::test_no_more_at_once_than_the_pipeline_allows_and_the_next_when_one_has_gone",
+        api=True,
+    ),
+)
+MUTATIONS = (*GUARDS, *LEADERSHIP, *DELETING, *RUNS)

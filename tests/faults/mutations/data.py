@@ -1,0 +1,296 @@
+"""Mutations of what the operator does in Postgres: epoch, catalog, tenants, promotion, retirement, erasure."""
+
+from __future__ import annotations
+
+from tests.faults.mutations.mutation import Mutation
+
+STORES = "operator/rag_operator/stores"
+CONTRACT = "runtime/rag_runtime/contract"
+LEADER = "integration/stores/test_a_former_leader_writes_nothing.py"
+CATALOG = "integration/stores/test_a_catalog_is_made_once_and_never_confused.py"
+TENANT = "integration/stores/test_a_tenant_comes_and_goes.py"
+PROMOTION = "integration/stores/test_a_promotion_moves_the_pointer_once.py"
+RETIREMENT = "integration/stores/test_a_revision_is_retired_when_nobody_reads_it.py"
+
+EPOCH = (
+    Mutation(
+        "a transaction opens without a look at the epoch",
+        "a former leader decides from what it reads",
+        f"{STORES}/transaction.py",
+        "        self._check(found)\n",
+        "",
+        f"{LEADER}::test_each_leader_has_an_epoch_of_its_own",
+    ),
+    Mutation(
+        "the fence looks at no epoch",
+        "a leader frozen between its look and its write drops the table that now serves",
+        f"{STORES}/transaction.py",
+        "            self._check(await self.row(_FENCE))\n",
+        "            await self.row(_FENCE)\n",
+        f"{LEADER}::test_a_leader_that_looked_but_did_not_write_yet_is_stopped_at_its_first_write",
+    ),
+    Mutation(
+        "the fence holds nothing",
+        "another becomes leader between the look and the commit",
+        f"{STORES}/transaction.py",
+        "SELECT epoch FROM {c}.leader FOR SHARE",
+        "SELECT epoch FROM {c}.leader",
+        f"{LEADER}::test_a_new_leader_waits_for_a_write_that_it_could_not_end",
+    ),
+    Mutation(
+        "a new leader has the former one's epoch",
+        "both may write",
+        f"{STORES}/database.py",
+        "SET epoch = epoch + 1,",
+        "SET epoch = epoch,",
+        f"{LEADER}::test_each_leader_has_an_epoch_of_its_own",
+    ),
+    Mutation(
+        "a new leader ends everybody's sessions",
+        "another installation on the same database is torn out of its work",
+        f"{STORES}/database.py",
+        "WHERE application_name = %s AND",
+        "WHERE (application_name = %s OR true) AND",
+        f"{LEADER}::test_only_the_former_holders_sessions_are_ended",
+    ),
+    Mutation(
+        "a former leader's sessions are left alone",
+        "locks of a frozen leader hold up the new one",
+        f"{STORES}/database.py",
+        "                        await connection.execute(_END, [application_name(former)])\n",
+        "                        pass\n",
+        f"{LEADER}::test_only_the_former_holders_sessions_are_ended",
+    ),
+)
+IDENTITY = (
+    Mutation(
+        "a pipeline takes a catalog of its name",
+        "a pipeline that was made anew answers from its predecessor's data",
+        f"{STORES}/catalog.py",
+        "        if instance.pipeline_uid == request.pipeline_uid:\n            return instance\n",
+        "        return instance\n",
+        f"{CATALOG}::test_an_earlier_pipeline_of_the_name_keeps_its_catalog_and_the_sentence_says_how_to_adopt_it",
+    ),
+    Mutation(
+        "two operators make a catalog each",
+        "tenants of one pipeline are spread over two catalogs",
+        f"{STORES}/catalog.py",
+        """            await connection.execute(_SERIALISE, [f"rag-operator catalog of {request.pipeline_uid}"])\n""",
+        "",
+        f"{CATALOG}::test_two_operators_at_once_make_one_catalog",
+    ),
+    Mutation(
+        "a catalog of another database is made anew",
+        "a Secret that leads elsewhere empties every answer",
+        f"{STORES}/catalog.py",
+        "    if match is None:\n",
+        "    if match is None:\n        return None\n    if match is None:\n",
+        f"{CATALOG}::test_a_database_without_the_named_catalog_is_not_written_to",
+    ),
+    Mutation(
+        "a role is ours by its name",
+        "a role of somebody else's gets our password, and is dropped with the tenant",
+        f"{STORES}/roles.py",
+        "    if found != names.mark:\n",
+        "    if found == names.mark + '?':\n",
+        "integration/stores/test_tenants_cannot_reach_each_other.py::test_a_tenants_role_of_somebody_else_is_refused",
+    ),
+    Mutation(
+        "a tenant is known by its name",
+        "one that was made anew is given its predecessor's data",
+        f"{STORES}/tenants.py",
+        """(row.state == ACTIVE and row.uid in (request.uid, "")):""",
+        "row.state == ACTIVE:",
+        f"{TENANT}::test_a_tenant_that_was_recreated_behind_our_back_does_not_inherit_data",
+    ),
+    Mutation(
+        "retained data is adopted unasked",
+        "the next tenant of the name reads what was kept of the former one",
+        f"{STORES}/tenants.py",
+        "    if request.adopt == row.id or (",
+        "    if row.state == 'Retained' or (",
+        f"{TENANT}::test_kept_data_is_adopted_only_when_told",
+    ),
+    Mutation(
+        "a schema is named by the tenant alone",
+        "the next tenant of the name finds a schema that is not empty",
+        f"{CONTRACT}/names.py",
+        """return f"rag_{readable}_{self.incarnation.hex[:10]}\"""",
+        """return f"rag_{readable}_0000000000\"""",
+        f"{TENANT}::test_a_new_tenant_is_open_and_empty",
+    ),
+    Mutation(
+        "roles are named by the tenant, not by the catalog",
+        "a staging pipeline on the same server resets production's passwords",
+        f"{CONTRACT}/names.py",
+        """return f"{self.catalog.schema}_{self.incarnation.hex[:12]}_ingest\"""",
+        """return f"rag_{self.name}_ingest\"""",
+        f"{TENANT}::test_erasure_leaves_nothing_and_ends_sessions",
+    ),
+    Mutation(
+        "a tenant that is as wanted is written again",
+        "an idle operator writes, and tells every query pod to read anew",
+        f"{STORES}/tenants.py",
+        "    if found is None or changed or not row.laid or _differs(row, request):\n",
+        "    if True:\n",
+        f"{TENANT}::test_a_second_identical_call_writes_nothing_and_tells_nobody",
+    ),
+    Mutation(
+        "query pods are not told of a change",
+        "a refused key goes on answering until the next poll",
+        f"{STORES}/tenants.py",
+        "    await tx.change(_OPEN, [row.id])\n    await tell_pods(tx, row.id)\n",
+        "    await tx.change(_OPEN, [row.id])\n",
+        f"{TENANT}::test_a_change_is_stored_and_query_pods_are_told_once",
+    ),
+)
+LEAVING = (
+    Mutation(
+        "a deleted tenant's pointer stays open",
+        "what it held goes on being answered from",
+        f"{STORES}/erasure.py",
+        "    await tx.change(_CLOSE, [row.id])\n",
+        "",
+        f"{TENANT}::test_a_closed_tenant_answers_nobody_and_takes_no_writes",
+    ),
+    Mutation(
+        "a deleted tenant's login stays",
+        "its ingestion writes on",
+        f"{STORES}/erasure.py",
+        "        await tx.execute(_NO_LOGIN.format(role=Identifier(row.ingestion)))\n",
+        "        pass\n",
+        f"{TENANT}::test_a_closed_tenant_answers_nobody_and_takes_no_writes",
+    ),
+    Mutation(
+        "sessions of what is erased go on",
+        "a Job that is connected holds up, or survives, the erasure",
+        f"{STORES}/erasure.py",
+        "    await _end_sessions(tx, row)\n",
+        "",
+        f"{TENANT}::test_erasure_leaves_nothing_and_ends_sessions",
+    ),
+    Mutation(
+        "erasure forgets the shared tables",
+        "titles and paths of erased documents stay in the dead letters",
+        f"{STORES}/erasure.py",
+        "    for table in await _shared_tables(tx):\n        await tx.change(_DELETE_SHARED, [row.id], table=table)\n",
+        "",
+        f"{TENANT}::test_erasure_leaves_nothing_and_ends_sessions",
+    ),
+    Mutation(
+        "erasure is proved by the tenant's row",
+        "what an interrupted erasure left is found by nobody",
+        f"{STORES}/erasure.py",
+        """    left = [f"schema {row['name']}" for row in await tx.rows(SQL(_LEFT_SCHEMAS), [tenant.hex[:10]])]\n""",
+        "    left: list[str] = []\n",
+        f"{TENANT}::test_a_forgotten_part_is_found",
+    ),
+    Mutation(
+        "erasure and what follows are one transaction with the closing",
+        "a session that began before the login was shut comes through",
+        f"{STORES}/erasure.py",
+        "        await _shut_login(tx, row)\n        return False\n",
+        "        await _shut_login(tx, row)\n",
+        f"{TENANT}::test_an_open_tenant_is_closed_before_it_is_erased",
+    ),
+)
+POINTER = (
+    Mutation(
+        "a promotion locks nothing",
+        "it judges by what a batch or a sync is about to change",
+        f"{STORES}/promotion.py",
+        "WHERE tenant = %s FOR UPDATE",
+        "WHERE tenant = %s",
+        f"{PROMOTION}::test_a_sync_that_commits_while_it_waits_is_seen",
+    ),
+    Mutation(
+        "a promotion does not look at what is active",
+        "of two promoters the slower undoes the quicker",
+        f"{STORES}/promotion.py",
+        """    if found["active"] != expected:\n""",
+        "    if False:\n",
+        f"{PROMOTION}::test_of_two_promoters_one_wins",
+    ),
+    Mutation(
+        "a promotion takes a revision that lags",
+        "answers miss documents that were there a moment ago",
+        f"{STORES}/promotion.py",
+        """    if (lag := found["seq"] - found["watermark"]) > allowed_lag:""",
+        """    if (lag := found["seq"] - found["watermark"]) > 10**9:""",
+        f"{PROMOTION}::test_it_refuses_with_a_reason_and_changes_nothing",
+    ),
+    Mutation(
+        "a promotion takes a revision that is being built",
+        "answers come from half an index",
+        f"{STORES}/promotion.py",
+        """    if found["state"] not in ("Ready", "Retained"):\n""",
+        "    if False:\n",
+        f"{PROMOTION}::test_it_refuses_with_a_reason_and_changes_nothing",
+    ),
+    Mutation(
+        "a promotion opens a closed tenant",
+        "a deleted tenant answers again",
+        f"{STORES}/promotion.py",
+        """    if not found["open"]:\n""",
+        "    if False:\n",
+        f"{PROMOTION}::test_it_refuses_with_a_reason_and_changes_nothing",
+    ),
+    Mutation(
+        "a promotion leaves the version",
+        "answers that were cached from the former revision are served on",
+        f"{STORES}/promotion.py",
+        "    await tx.change(_BUMP, [tenant])\n",
+        "",
+        f"{PROMOTION}::test_it_moves_pointer_version_shape_and_states_and_tells_query_pods",
+    ),
+    Mutation(
+        "a promotion keeps two revisions active",
+        "ingestion keeps the wrong one fresh",
+        f"{STORES}/promotion.py",
+        "    await tx.change(_REPLACE, [revision], s=schema)\n",
+        "",
+        f"{PROMOTION}::test_it_moves_pointer_version_shape_and_states_and_tells_query_pods",
+    ),
+    Mutation(
+        "the revision that serves may be retired",
+        "every question fails",
+        f"{STORES}/promotion.py",
+        """    if found["active"] == revision or found["state"] == "Active":\n""",
+        "    if False:\n",
+        f"{RETIREMENT}::test_the_active_revision_is_never_retired",
+    ),
+    Mutation(
+        "a revision goes while a pod reads it",
+        "a question in flight meets a missing table",
+        f"{STORES}/promotion.py",
+        """    if waiting := holding_back(await read_leases(tx), seen["promotion"]):\n""",
+        """    if waiting := holding_back([], seen["promotion"]):\n""",
+        f"{RETIREMENT}::test_it_waits_for_every_live_pod_and_for_no_dead_one",
+    ),
+    Mutation(
+        "a dead pod's lease holds a revision for ever",
+        "disks fill with indexes that nobody reads",
+        f"{STORES}/leases.py",
+        "if lease.live and lease.pinned < promotion",
+        "if lease.pinned < promotion",
+        "unit/stores/test_live_pods_hold_back_what_they_may_read.py"
+        "::test_a_pod_that_pins_something_older_than_the_replacement_holds_it_back",
+    ),
+    Mutation(
+        "a retired revision's Jobs go on",
+        "a batch is written into tables that are being dropped",
+        f"{STORES}/promotion.py",
+        "    await tx.change(_END_RUNS, [revision], s=schema)\n",
+        "",
+        f"{RETIREMENT}::test_a_retiring_revision_takes_no_batch_and_is_not_promoted",
+    ),
+    Mutation(
+        "dropping waits for a reader as long as it takes",
+        "everybody queues behind it",
+        f"{STORES}/promotion.py",
+        "    await tx.lock_timeout(LOCK_TIMEOUT)\n",
+        "    await tx.lock_timeout(LOCK_TIMEOUT * 5)\n",
+        f"{RETIREMENT}::test_a_long_query_delays_dropping_but_nobody_else",
+    ),
+)
+MUTATIONS = (*EPOCH, *IDENTITY, *LEAVING, *POINTER)

@@ -1,0 +1,189 @@
+"""Mutations of what runs within the operator's process: queue, registry, resync, breaker, versions, names."""
+
+from __future__ import annotations
+
+from tests.faults.mutations.mutation import Mutation
+
+ENGINE = "operator/rag_operator/engine"
+QUEUE = "unit/engine/test_the_queue_hands_each_key_to_one_worker.py"
+REGISTRY = "unit/engine/test_the_registry_counts_what_was_read_last.py"
+WEATHER = "faults/test_bad_weather_is_waited_out.py::test_it_ends_where_it_would_have"
+BREAKER = "unit/stores/test_a_breaker_fails_fast_until_its_next_trial.py"
+BUILD = "unit/build"
+
+MUTATIONS = (
+    Mutation(
+        "a key is worked on by two workers at once",
+        "two reconciles of one resource act on what each read before the other wrote",
+        f"{ENGINE}/queue.py",
+        "        if key in self._working:\n"
+        "            self._again[key] = routine and self._again.get(key, True)\n"
+        "            return\n",
+        "",
+        f"{QUEUE}::test_a_key_added_during_its_work_comes_again_afterwards_and_not_before",
+    ),
+    Mutation(
+        "what happens to a key during its work is forgotten",
+        "an event that comes while its resource is being reconciled is lost until the next resync",
+        f"{ENGINE}/queue.py",
+        "            self._again[key] = routine and self._again.get(key, True)\n",
+        "",
+        f"{QUEUE}::test_a_key_added_during_its_work_comes_again_afterwards_and_not_before",
+    ),
+    Mutation(
+        "a lane has no bound",
+        "a database that hangs takes every worker",
+        f"{ENGINE}/queue.py",
+        "if lane.waiting and lane.working < self._width:",
+        "if lane.waiting:",
+        f"{QUEUE}::test_a_lane_that_is_full_holds_up_no_other",
+    ),
+    Mutation(
+        "an event waits behind the resync",
+        "with 10,000 tenants a change is served minutes after it was made",
+        f"{ENGINE}/queue.py",
+        "        keys = self.urgent or self.routine\n",
+        "        keys = self.routine or self.urgent\n",
+        f"{QUEUE}::test_what_happened_goes_before_what_is_merely_looked_at",
+    ),
+    Mutation(
+        "the later of two times to look again wins",
+        "a resource that is on its way is looked at minutes late",
+        f"{ENGINE}/queue.py",
+        "if key in self._waiting or self._due.get(key, due + 1) <= due:",
+        "if key in self._waiting:",
+        f"{QUEUE}::test_the_earlier_of_two_delays_wins",
+    ),
+    Mutation(
+        "a server's Retry-After is not heeded",
+        "an API server that asks for patience is pressed on",
+        f"{ENGINE}/queue.py",
+        "delay = max(retry_after or 0.0, delay * (0.5 + self._jitter() / 2))",
+        "delay = delay * (0.5 + self._jitter() / 2)",
+        f"{QUEUE}::test_the_server_s_retry_after_is_a_lower_bound",
+    ),
+    Mutation(
+        "a new term begins with what the former one left waiting",
+        "keys of a term that ended are worked on with the back-off of failures that are long past",
+        f"{ENGINE}/queue.py",
+        "            waiting.clear()\n",
+        "            pass\n",
+        f"{QUEUE}::test_a_new_term_begins_with_nothing_and_lets_what_is_worked_on_end",
+    ),
+    Mutation(
+        "an echo is told by the key alone",
+        "another's change of what this process once wrote asks for no look",
+        f"{ENGINE}/registry.py",
+        'return bool(self._written.get(key) == body["metadata"]["resourceVersion"])',
+        "return key in self._written",
+        f"{REGISTRY}::test_what_this_process_wrote_itself_is_an_echo_and_another_s_change_is_none",
+    ),
+    Mutation(
+        "a change that came between reading and writing counts as an echo",
+        "a spec that changed a moment before our own write waits for the next resync",
+        f"{ENGINE}/registry.py",
+        'if all(read["metadata"].get(name) == written["metadata"].get(name) for name in _PERSONS):',
+        "if True:",
+        f"{REGISTRY}::test_a_change_that_came_between_reading_and_writing_is_never_taken_for_an_echo",
+    ),
+    Mutation(
+        "a watch that delivers old versions counts as alive",
+        "a watch that died is noticed by nobody",
+        f"{ENGINE}/registry.py",
+        "return have is None or (have.isdigit() and version.isdigit() and int(have) < int(version))",
+        "return have is None",
+        f"{REGISTRY}::test_what_a_list_shows_counts_where_no_watch_delivered_it",
+    ),
+    Mutation(
+        "a resync takes in nothing that it lists",
+        "what no watch delivered is counted for no pipeline",
+        f"{ENGINE}/resync.py",
+        "                            self._context.registry.take_in(key, item)\n",
+        "                            pass\n",
+        f"{WEATHER}[watches are silent]",
+        api=True,
+    ),
+    Mutation(
+        "a resync enqueues nothing of what it lists",
+        "an event that was lost is lost for good",
+        f"{ENGINE}/resync.py",
+        "            self._context.queue.add(key, routine=True)\n",
+        "            pass\n",
+        f"{WEATHER}[watches are silent]",
+        api=True,
+    ),
+    Mutation(
+        "a resync remembers what is gone",
+        "a tenant whose deletion no watch delivered is counted for ever",
+        f"{ENGINE}/resync.py",
+        "                registry.forget(key)\n",
+        "                pass\n",
+        f"{WEATHER}[a deletion is not heard of]",
+        api=True,
+    ),
+    Mutation(
+        "a breaker lets every caller try",
+        "each of a thousand tenants waits for a database that is away",
+        "operator/rag_operator/stores/breaker.py",
+        "            return self.next_trial - now\n        self.next_trial = now + self.pause\n",
+        "            return self.next_trial - now\n",
+        f"{BREAKER}::test_it_opens_and_lets_one_trial_through_per_pause",
+    ),
+    Mutation(
+        "a breaker never opens",
+        "a database that is away costs every caller the connect deadline",
+        "operator/rag_operator/stores/breaker.py",
+        "        if self.failures < self.threshold:\n",
+        "        if self.failures >= 0:\n",
+        f"{BREAKER}::test_it_opens_and_lets_one_trial_through_per_pause",
+    ),
+    Mutation(
+        "a Secret is known by its uid alone",
+        "a changed password or key rolls no pod",
+        f"{ENGINE}/secrets.py",
+        """f"{meta['uid']}/{meta['resourceVersion']}\"""",
+        """f"{meta['uid']}\"""",
+        "unit/engine/test_a_secret_is_known_by_its_version.py::test_another_content_is_another_version",
+    ),
+    Mutation(
+        "a Secret is known by its version alone",
+        "a Secret that was made anew under the same name may pass for the old one",
+        f"{ENGINE}/secrets.py",
+        """f"{meta['uid']}/{meta['resourceVersion']}\"""",
+        """f"{meta['resourceVersion']}\"""",
+        "unit/engine/test_a_secret_is_known_by_its_version.py::test_one_made_anew_is_another_version",
+    ),
+    Mutation(
+        "a configuration is named by its pipeline, not by its content",
+        "a change is read by pods that run, at any moment, and a roll-back finds nothing to go back to",
+        "operator/rag_operator/build/config.py",
+        "return names.short_hash(text, 12)",
+        "return names.short_hash('', 12)",
+        f"{BUILD}/test_configuration_documents.py::test_a_config_map_is_named_by_its_content",
+    ),
+    Mutation(
+        "query pods do not see a Secret's version",
+        "a changed database login leaves pods with the old one",
+        "operator/rag_operator/build/query.py",
+        "common.secret_versions(inputs.secret_versions)",
+        "common.secret_versions({})",
+        f"{BUILD}/test_the_query_service.py::test_a_changed_secret_or_configuration_rolls_the_pods",
+    ),
+    Mutation(
+        "replicas are written though an autoscaler owns them",
+        "operator and autoscaler fight over the number of pods",
+        "operator/rag_operator/build/query.py",
+        "    if inputs.replicas is not None:\n",
+        "    if True:\n",
+        f"{BUILD}/test_the_query_service.py::test_replicas_are_absent_where_an_autoscaler_owns_them",
+    ),
+    Mutation(
+        "a tenant is ready though a pod lags behind its promotion",
+        "a person who waits for Ready is answered from the former revision",
+        "operator/rag_operator/decide/tenant.py",
+        "    if index.behind:\n",
+        "    if False:\n",
+        "unit/decide/test_conditions_tell_what_holds_and_what_to_mend.py"
+        "::test_a_tenant_is_not_ready_while_one_live_pod_lags_behind_its_promotion",
+    ),
+)
