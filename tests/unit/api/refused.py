@@ -249,7 +249,7 @@ REFUSED = [
         "a monitor's label that is none",
         {"observability": {"alerts": {"labels": {"release": "a b"}}}},
         "spec.observability.alerts.labels.release",
-        "write a label's value",
+        "write at most 63 letters",
     ),
     pipeline(
         "metrics for fixed replicas",
