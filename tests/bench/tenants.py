@@ -11,10 +11,12 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
+import re
 import signal
 import sys
 import tempfile
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -127,7 +129,8 @@ def _names(name: str, uid: str, incarnation: UUID) -> dict[str, bytes]:
 
 
 def _measure(here: World, kubernetes: Kubernetes, server: postgres.Server, count: int, floor: float) -> None:
-    replica = here.operator(metrics_port=str(postgres.free_port()))
+    port = postgres.free_port()
+    replica = here.operator(metrics_port=str(port))
     here.apply(pipeline(), HANDBOOK, here.database_secret(server.create_database("tenants")))
     here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected")
     assert replica.process is not None
@@ -146,11 +149,20 @@ def _measure(here: World, kubernetes: Kubernetes, server: postgres.Server, count
     print(f"| creation of all RagTenants, {CREATORS} at once (within ours) | {created:.1f} s |")
     print(f"| tenants with schema, roles, Secrets, CronJob | {count / took:.1f} a second |")
     print(f"| CPU of the operator | {spent:.1f} s, {1000 * spent / count:.1f} ms a tenant |")
+    print(f"| reconciles | {_reconciles(port)} |")
     print(f"| memory of the operator (RSS) | {_rss(pid)} MiB |")
     print(f"| writes beside the children's first apply | {len(beside) / count:.2f} a tenant |\n")
     print("| writes by verb and resource | count |\n|---|---|")
     for (verb, resource), number in Counter((w.verb, w.resource) for w in writes).most_common(12):
         print(f"| {verb} {resource} | {number} |")
+
+
+def _reconciles(port: int) -> str:
+    """By kind and outcome, as /metrics says."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    found = re.findall(r'rag_operator_reconciles_total\{kind="(\w+)",outcome="(\w+)"\} ([0-9.]+)', text)
+    return ", ".join(f"{float(count):.0f} of a {kind} ({outcome})" for kind, outcome, count in found)
 
 
 def _by_the_bench(write: Any) -> bool:

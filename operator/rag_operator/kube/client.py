@@ -43,6 +43,8 @@ class Api:
         else:
             config.load_incluster_config(client_configuration=configuration)
         configuration.retries = None
+        # Else each call looks for a ~/.netrc, in a thread. A proxy to the API server is the kubeconfig's to name.
+        configuration.client_session_kwargs = {"trust_env": False}
         return cls(configuration)
 
     async def close(self) -> None:
