@@ -8,11 +8,13 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from tests.cluster.certificates import Authority
 from tests.support import postgres
 from tests.support.catalog import TestCatalog, lay_catalog
 
@@ -38,34 +40,54 @@ def catalog(database: str) -> TestCatalog:
     return lay_catalog(database)
 
 
+@dataclass(frozen=True)
+class RedisServer:
+    """A running redis-server with a password: its URLs in clear and over TLS, and the authority of the latter."""
+
+    url: str
+    tls_url: str
+    authority: Path
+
+
 @pytest.fixture(scope="session")
-def redis_url() -> Iterator[str]:
+def redis_server() -> Iterator[RedisServer]:
     """A real redis-server with a password, for this worker; each test uses keys of its own."""
     program = shutil.which("redis-server")
     assert program, "redis-server is missing: `make test` installs it from Debian's packages"
-    port = postgres.free_port()
+    port, tls_port = postgres.free_port(), postgres.free_port()
     home = Path(tempfile.mkdtemp(prefix="rag-redis-"))
-    command = [
-        program,
-        "--port",
-        str(port),
-        "--bind",
-        "127.0.0.1",
-        "--save",
-        "",
-        "--dir",
-        str(home),
-        "--requirepass",
-        "secret",
-    ]
+    authority = Authority(home / "pki")
+    authority.create()
+    authority.sign("redis", "redis", hosts=["127.0.0.1"])
+    settings = {
+        "port": str(port),
+        "tls-port": str(tls_port),
+        "tls-cert-file": str(authority.crt("redis")),
+        "tls-key-file": str(authority.key("redis")),
+        "tls-ca-cert-file": str(authority.crt("ca")),
+        "tls-auth-clients": "no",
+        "bind": "127.0.0.1",
+        "save": "",
+        "dir": str(home),
+        "requirepass": "secret",
+    }
+    command = [program, *(part for name, value in settings.items() for part in (f"--{name}", value))]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         wait_for_port(port)
-        yield f"redis://:secret@127.0.0.1:{port}/0"
+        yield RedisServer(
+            f"redis://:secret@127.0.0.1:{port}/0", f"rediss://:secret@127.0.0.1:{tls_port}/0", authority.crt("ca")
+        )
     finally:
         process.terminate()
         process.wait(10)
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def redis_url(redis_server: RedisServer) -> str:
+    """The server's URL in clear."""
+    return redis_server.url
 
 
 def wait_for_port(port: int, seconds: float = 10) -> None:

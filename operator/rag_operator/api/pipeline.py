@@ -91,7 +91,7 @@ class Cache(Model):
     managed: ManagedCache | None = None
     """The operator runs one Redis pod."""
     secret_ref: NameRef | None = None
-    """A Secret with the key url (redis:// or rediss://) of a Redis of one's own."""
+    """A Secret with the key url (redis:// or rediss://) of a Redis of one's own, and ca for a private authority."""
     exact: ExactCache = ExactCache()
     """Answers to literally the same question."""
     embedding: EmbeddingCache = EmbeddingCache()

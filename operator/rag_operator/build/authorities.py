@@ -56,14 +56,8 @@ def rolls(versions: Mapping[str, str]) -> dict[str, str]:
     return {names.ANNOTATION_AUTHORITIES: common.secret_versions(versions)} if versions else {}
 
 
-def rolled(annotations: Mapping[str, str]) -> dict[str, str]:
-    """The versions in a template's annotations."""
-    text = annotations.get(names.ANNOTATION_AUTHORITIES, "")
-    return dict(part.split("=", 1) for part in text.split(",") if "=" in part)
-
-
 def key_of(ref: AuthorityRef) -> str:
-    """How `rolls` and `rolled` call it."""
+    """How `rolls` calls it."""
     return f"{ref.name}/{ref.key}"
 
 

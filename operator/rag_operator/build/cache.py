@@ -9,7 +9,7 @@ from rag_operator.api.formats import Quantity
 from rag_operator.api.pipeline import ManagedCache, RagPipeline
 from rag_operator.build import common, pods
 from rag_operator.build.common import Manifest, Release
-from rag_operator.build.config import CACHE_URL_KEY
+from rag_operator.build.config import CACHE_CA_KEY, CACHE_URL_KEY
 
 PORT = 6379
 PASSWORD_KEY = "password"  # noqa: S105  the name of a key, no password
@@ -40,6 +40,14 @@ def secret_name(pipeline: RagPipeline) -> str:
     """The Secret whose key `url` leads to the cache: the managed one's or the user's."""
     ref = pipeline.spec.cache.secret_ref
     return str(ref.name) if ref else names.cache(common.name_of(pipeline))
+
+
+def volume(name: str, pipeline: RagPipeline) -> Manifest:
+    """The address, and what its certificate is checked against. A Secret of the user's is optional, since pods answer
+    without a cache too, and need not have the latter."""
+    if pipeline.spec.cache.secret_ref is None:
+        return common.secret_volume(name, secret_name(pipeline), [CACHE_URL_KEY])
+    return common.secret_volume(name, secret_name(pipeline), [CACHE_URL_KEY, CACHE_CA_KEY], optional=True)
 
 
 def _quoted(text: str) -> str:

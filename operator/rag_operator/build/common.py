@@ -270,6 +270,11 @@ def secret_versions(versions: Mapping[str, str]) -> str:
     return ",".join(f"{name}={version}" for name, version in sorted(versions.items()))
 
 
+def versions_of(text: str) -> dict[str, str]:
+    """What `secret_versions` was made of."""
+    return dict(part.split("=", 1) for part in text.split(",") if "=" in part)
+
+
 def name_of(pipeline: RagPipeline) -> str:
     """The pipeline's name."""
     return pipeline.metadata.name

@@ -21,6 +21,7 @@ DATABASE_FOLDER = PurePosixPath("/etc/rag/database")
 KEYS_FOLDER = PurePosixPath("/etc/rag/keys")
 CACHE_FOLDER = PurePosixPath("/etc/rag/cache")
 CACHE_URL_KEY = "url"
+CACHE_CA_KEY = "ca"
 SOURCES_FOLDER = PurePosixPath("/etc/rag/sources")
 
 

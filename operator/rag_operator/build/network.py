@@ -5,13 +5,13 @@ default-deny they open what these pods need, and who needs more adds a policy of
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from rag_operator.api import names, resolve
 from rag_operator.api.pipeline import RagPipeline, RagPipelineSpec
 from rag_operator.build import cache, common, postgres
-from rag_operator.build.common import Manifest
+from rag_operator.build.common import Manifest, Proxy
 from rag_runtime.contract.config import EmbeddingProfile
 
 _LINK_LOCAL = {"0.0.0.0/0": ("169.254.0.0/16",), "::/0": ("fe80::/10", "fd00:ec2::254/128")}
@@ -29,13 +29,15 @@ class NetworkInputs:
     """What the policies need to know beside the spec.
 
     `operator` is the namespace that the operator runs in. `database_port` and `cache_port` are those of the Secrets;
-    `endpoints` are the addresses of models, also of those that only older revisions still answer with.
+    `endpoints` are the addresses of models, also of those that only older revisions still answer with;
+    `proxy` is the pods' way out.
     """
 
     operator: str
     database_port: int
     cache_port: int
     endpoints: tuple[str, ...] = ()
+    proxy: Proxy = field(default_factory=Proxy)
 
 
 def network_policies(pipeline: RagPipeline, inputs: NetworkInputs) -> dict[str, Manifest | None]:
@@ -70,7 +72,7 @@ def _query(pipeline: RagPipeline, inputs: NetworkInputs) -> Manifest:
     clients = [{"podSelector": {}}] if allowed is None else [peer.to_dict() for peer in allowed]
     egress = [_DNS, *_stores(pipeline, with_cache=True)]
     outside = _outside(pipeline, inputs, with_cache=True)
-    if ports := outside | {_port_of(url) for url in inputs.endpoints}:
+    if ports := outside | _models(inputs):
         egress.append({"to": _anywhere_but(_LINK_LOCAL), "ports": _tcp(ports)})
     ingress = [{"from": clients, "ports": _tcp([names.QUERY_PORT])}]
     return _policy(pipeline, names.query(common.name_of(pipeline)), names.COMPONENT_QUERY, ingress, egress)
@@ -81,7 +83,7 @@ def _ingest(pipeline: RagPipeline, inputs: NetworkInputs) -> Manifest:
     egress = [_DNS, *_stores(pipeline, with_cache=False), {"to": _anywhere_but(_NOT_PUBLIC)[1:]}]
     opened = _ports_opened(pipeline.spec.ingestion.sources.allowed_hosts)
     outside = _outside(pipeline, inputs, with_cache=False)
-    if ports := outside | opened | {_port_of(url) for url in inputs.endpoints}:
+    if ports := outside | opened | _models(inputs) | _proxies(inputs):
         egress.append({"to": _anywhere_but(_LINK_LOCAL), "ports": _tcp(ports)})
     name = names.ingest_policy(common.name_of(pipeline))
     return _policy(pipeline, name, names.COMPONENT_INGEST, [], egress)
@@ -111,6 +113,15 @@ def _stores(pipeline: RagPipeline, *, with_cache: bool) -> list[Manifest]:
     if with_cache and resolve.managed_cache(pipeline.spec):
         rules.append({"to": [_our_pods(pipeline, names.COMPONENT_CACHE)], "ports": _tcp([cache.PORT])})
     return rules
+
+
+def _models(inputs: NetworkInputs) -> set[int]:
+    """Ports of the models' endpoints, and of the proxies that lead to them."""
+    return {_port_of(url) for url in inputs.endpoints} | (_proxies(inputs) if inputs.endpoints else set())
+
+
+def _proxies(inputs: NetworkInputs) -> set[int]:
+    return {_port_of(url) for url in (inputs.proxy.https, inputs.proxy.http) if url}
 
 
 def _outside(pipeline: RagPipeline, inputs: NetworkInputs, *, with_cache: bool) -> set[int]:

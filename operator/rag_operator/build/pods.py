@@ -41,8 +41,12 @@ def spread(given: Sequence[TopologySpread], own: Mapping[str, str], *, rollouts:
 
 
 def account(name: str, given: WorkloadPod) -> Manifest:
-    """The part of a pod's spec that names its account: one of its own where a cloud is to know it."""
-    return {"serviceAccountName": name} if given.service_account_annotations else {}
+    """The part of a pod's spec that names its account: one of its own where a cloud is to know it.
+
+    By its former name too, which the API server fills in: were it not ours, it would bring the other back when we drop
+    that.
+    """
+    return {"serviceAccountName": name, "serviceAccount": name} if given.service_account_annotations else {}
 
 
 def service_accounts(pipeline: RagPipeline) -> tuple[Manifest, ...]:

@@ -123,7 +123,7 @@ def _pod(pipeline: RagPipeline, release: Release, inputs: QueryInputs) -> Manife
     volumes = [
         common.config_map_volume("config", inputs.config_map),
         common.secret_volume("database", names.query_database_secret(name)),
-        common.secret_volume("cache", cache.secret_name(pipeline), [config.CACHE_URL_KEY]),
+        cache.volume("cache", pipeline),
         *key_volumes(refs),
         *authorities.volumes(trusted),
         common.empty_dir("tmp", "1Gi"),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rag_operator.api.conditions import Reason
 from rag_operator.api.endpoint import AuthorityRef
 from rag_operator.api.names import short_hash
-from rag_operator.build.authorities import key_of
+from rag_operator.api.pipeline import RagPipeline
+from rag_operator.build import authorities
 from rag_operator.decide.checks import GOOD, Check
 from rag_operator.kube.client import Api
 from rag_operator.kube.kinds import CONFIG_MAP
@@ -17,22 +17,23 @@ from rag_operator.kube.kinds import CONFIG_MAP
 
 @dataclass(frozen=True, slots=True)
 class Authorities:
-    """What was found: a version of each that is there and whole, by `key_of`, and the first trouble."""
+    """What was found: a version of each that is there and whole, by `authorities.key_of`, and the first trouble."""
 
     check: Check
     versions: dict[str, str]
 
 
-async def read_authorities(api: Api, namespace: str, refs: Iterable[AuthorityRef]) -> Authorities:
-    """All that are named. A version is a hash of the content, so that another label of the ConfigMap rolls nothing."""
+async def read_authorities(api: Api, pipeline: RagPipeline) -> Authorities:
+    """All that the pipeline names. A version is a hash of the content: another label of a ConfigMap rolls nothing."""
     versions: dict[str, str] = {}
     trouble: Check | None = None
-    for ref in refs:
-        found = await _read(api, namespace, ref)
+    refs = {*authorities.of_models(pipeline.spec), *authorities.of_ingestion(pipeline.spec)}
+    for ref in sorted(refs, key=authorities.key_of):
+        found = await _read(api, pipeline.metadata.namespace, ref)
         if isinstance(found, Check):
             trouble = trouble or found
         else:
-            versions[key_of(ref)] = short_hash(found, 12)
+            versions[authorities.key_of(ref)] = short_hash(found, 12)
     return Authorities(trouble or GOOD, versions)
 
 

@@ -14,14 +14,15 @@ from rag_operator.api.names import FIELD_MANAGER_PIPELINE, FINALIZER
 from rag_operator.api.parse import parse_pipeline
 from rag_operator.api.pipeline import RagPipeline
 from rag_operator.api.pipeline_status import RagPipelineStatus
-from rag_operator.build import authorities, cache, config, network, pods, query
+from rag_operator.build import authorities, cache, config, network, query
 from rag_operator.decide import pipeline as decide
 from rag_operator.decide.authorship import last_change
 from rag_operator.decide.checks import GOOD, Check
 from rag_operator.decide.scaling import Plan
-from rag_operator.engine import announce, audit, autoscaling
+from rag_operator.engine import announce, audit, autoscaling, versions
+from rag_operator.engine.accounts import bring_accounts
 from rag_operator.engine.audit import Action, Entry
-from rag_operator.engine.authorities import Authorities, read_authorities
+from rag_operator.engine.authorities import read_authorities
 from rag_operator.engine.bind import Bound, bind, catalog_of
 from rag_operator.engine.context import BACK_OFF, Binding, Context
 from rag_operator.engine.deletion import PipelineDeletion
@@ -32,7 +33,7 @@ from rag_operator.engine.pods import pods_trouble
 from rag_operator.engine.queue import Key
 from rag_operator.engine.refusals import REFUSALS, refusal
 from rag_operator.engine.secrets import Found, found, read_secret
-from rag_operator.kube.apply import apply_child, delete_child, ensure_secret, owned_child
+from rag_operator.kube.apply import apply_child, delete_child, ensure_secret
 from rag_operator.kube.client import Object
 from rag_operator.kube.kinds import (
     CONFIG_MAP,
@@ -41,7 +42,6 @@ from rag_operator.kube.kinds import (
     PDB,
     PIPELINE,
     SERVICE,
-    SERVICE_ACCOUNT,
     Kind,
 )
 from rag_operator.stores.errors import StoreProblem, StoreTrouble
@@ -131,7 +131,7 @@ class PipelineReconciler:
         catalog = bound.binding.catalog if bound.binding else catalog_of(pipeline)
         status: dict[str, Any] = {}
         if catalog is not None:
-            await self._accounts(pipeline)
+            await bring_accounts(self._context.api, pipeline)
             models = replace(models, versions=models.versions | cached.versions)
             chosen = await autoscaling.planned(self._context, pipeline)
             deployment = await self._query(pipeline, bound, models, chosen)
@@ -217,7 +217,7 @@ class PipelineReconciler:
                     return Check(False, Reason.PODS_FAILING, trouble)
                 return Check(None, Reason.STARTING, f"Deployment {name} has no ready pod")
         try:
-            await ping(secret.data["url"].decode(), secret.name)
+            await ping(secret.data["url"].decode(), secret.name, secret.data.get("ca", b"").decode(errors="replace"))
         except (StoreProblem, StoreTrouble) as trouble:
             return Check(False, trouble.reason, str(trouble))
         return GOOD
@@ -232,33 +232,22 @@ class PipelineReconciler:
             database_port=bound.address.port,
             cache_port=cached.port,
             endpoints=network.endpoints(pipeline.spec, profiles),
+            proxy=self._context.settings.release.proxy,
         )
         for name, policy in network.network_policies(pipeline, inputs).items():
             await self._optional(pipeline, NETWORK_POLICY, name, policy)
 
     async def _models(self, pipeline: RagPipeline) -> Models:
-        versions: dict[str, str] = {}
-        trusted = await self._authorities(pipeline)
+        known: dict[str, str] = {}
+        trusted = await read_authorities(self._context.api, pipeline)
         for reference in config.key_refs_of(pipeline.spec):
             secret = await read_secret(
                 self._context.api, pipeline.metadata.namespace, reference.name, "endpoint.secretRef", (reference.key,)
             )
             if isinstance(secret, Check):
-                return Models(secret, versions, trusted.versions)
-            versions[secret.name] = secret.version
-        return Models(trusted.check, versions, trusted.versions)
-
-    async def _authorities(self, pipeline: RagPipeline) -> Authorities:
-        refs = {*authorities.of_models(pipeline.spec), *authorities.of_ingestion(pipeline.spec)}
-        ordered = sorted(refs, key=authorities.key_of)
-        return await read_authorities(self._context.api, pipeline.metadata.namespace, ordered)
-
-    async def _accounts(self, pipeline: RagPipeline) -> None:
-        api, meta = self._context.api, pipeline.metadata
-        for account in pods.service_accounts(pipeline):
-            name = account["metadata"]["name"]
-            if pods.is_wanted(account) or await owned_child(api, SERVICE_ACCOUNT, meta.namespace, name, meta.uid):
-                await apply_child(api, account, FIELD_MANAGER_PIPELINE)
+                return Models(secret, known, trusted.versions)
+            known[secret.name] = secret.version
+        return Models(trusted.check, known, trusted.versions)
 
     async def _query(self, pipeline: RagPipeline, bound: Bound, models: Models, chosen: Plan) -> Object | None:
         api, meta = self._context.api, pipeline.metadata
@@ -274,11 +263,11 @@ class PipelineReconciler:
         await self._optional(pipeline, PDB, names.query(meta.name), query.query_pdb(pipeline))
         inputs = query.QueryInputs(
             config_map=document["metadata"]["name"],
-            secret_versions=models.versions,
+            secret_versions=versions.secret_versions(pipeline, live, models.versions),
             replicas=await autoscaling.replicas_for(self._context, pipeline, chosen, live),
             key_refs=config.key_refs(serve),
             ca_refs=authorities.of_profiles(serve.profiles.values()),
-            ca_versions=_trusted(pipeline, live, models),
+            ca_versions=versions.ca_versions(pipeline, live, models.ca_versions),
         )
         deployment = await apply_child(
             api, query.query_deployment(pipeline, self._context.settings.release, inputs), FIELD_MANAGER_PIPELINE
@@ -365,15 +354,6 @@ class PipelineReconciler:
 
 def _generation(live: Object) -> int:
     return int(live["metadata"].get("generation", 0))
-
-
-def _trusted(pipeline: RagPipeline, live: Object | None, models: Models) -> dict[str, str]:
-    """Versions of the certificates that query pods trust. While some are away, those that the pods began with: their
-    absence rolls nothing."""
-    annotations = live["spec"]["template"]["metadata"].get("annotations", {}) if live else {}
-    known = authorities.rolled(annotations) | models.ca_versions
-    wanted = {authorities.key_of(ref) for ref in authorities.of_models(pipeline.spec)}
-    return {key: version for key, version in known.items() if key in wanted}
 
 
 def _rolled_out(deployment: Object) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import Awaitable
+from typing import Any
 from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
@@ -17,8 +19,8 @@ DEADLINE = 3.0
 """Seconds for connecting and answering."""
 
 
-async def ping(url: str, secret: str = "", deadline: float = DEADLINE) -> None:
-    """Return when Redis answers.
+async def ping(url: str, secret: str = "", ca: str = "", deadline: float = DEADLINE) -> None:
+    """Return when Redis answers. `ca`: PEM certificates that a rediss:// server's counts by, beside the public ones.
 
     StoreTrouble CACHE_UNREACHABLE when it doesn't, or refuses the password; StoreProblem SECRET_INVALID for no URL.
     """
@@ -27,7 +29,7 @@ async def ping(url: str, secret: str = "", deadline: float = DEADLINE) -> None:
     where = f"{host}:{port}"
     try:
         async with asyncio.timeout(deadline):
-            client = Redis.from_url(url, socket_connect_timeout=deadline, socket_timeout=deadline)
+            client = Redis.from_url(url, socket_connect_timeout=deadline, socket_timeout=deadline, **_trust(url, ca))
             try:
                 await _ping(client)
             finally:
@@ -39,6 +41,11 @@ async def ping(url: str, secret: str = "", deadline: float = DEADLINE) -> None:
     except TimeoutError as error:
         raise StoreTrouble(f"Redis {where} did not answer within {deadline:.0f} s", Reason.CACHE_UNREACHABLE) from error
     except (RedisError, OSError) as error:
+        if "certificate verify failed" in str(error):
+            raise StoreTrouble(
+                f"the certificate of Redis {where} is not trusted: put its authority's into the key ca of {source}",
+                Reason.CACHE_UNREACHABLE,
+            ) from error
         raise StoreTrouble(
             f"Redis {where} can't be reached: {type(error).__name__}", Reason.CACHE_UNREACHABLE
         ) from error
@@ -49,6 +56,13 @@ def port_of(url: str) -> int | None:
     with contextlib.suppress(StoreProblem):
         return _place(url, "")[1]
     return None
+
+
+def _trust(url: str, ca: str) -> dict[str, Any]:
+    if not ca or not url.startswith("rediss://"):
+        return {}
+    # Private authorities seldom keep all of RFC 5280.
+    return {"ssl_ca_data": ca, "ssl_exclude_verify_flags": [ssl.VERIFY_X509_STRICT]}
 
 
 async def _ping(client: Redis) -> None:

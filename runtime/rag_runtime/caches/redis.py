@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 CALL_SECONDS = 0.1
 PING_SECONDS = 1.0
 CONNECTIONS = 32
+CA_FILE = "ca"
 
 
 class Redis:
@@ -82,14 +84,24 @@ class Redis:
     def _connected(self) -> redis.Redis:
         """The client; the URL is read anew after a failure, since a password may have been rotated."""
         if self._client is None:
+            url = self._url_file.read_text().strip()
             self._client = redis.from_url(
-                self._url_file.read_text().strip(),
+                url,
                 max_connections=CONNECTIONS,
                 socket_timeout=CALL_SECONDS,
                 socket_connect_timeout=CALL_SECONDS,
                 retry=Retry(NoBackoff(), 0),
+                **self._trust(url),
             )
         return self._client
+
+    def _trust(self, url: str) -> dict[str, Any]:
+        """The certificates beside the URL count beside the public authorities."""
+        ca = self._url_file.with_name(CA_FILE)
+        if not url.startswith("rediss://") or not ca.exists():
+            return {}
+        # Private authorities seldom keep all of RFC 5280.
+        return {"ssl_ca_certs": str(ca), "ssl_exclude_verify_flags": [ssl.VERIFY_X509_STRICT]}
 
     async def _drop_client(self) -> None:
         client, self._client = self._client, None

@@ -136,7 +136,8 @@ class Database(Document):
 
 
 class Cache(Document):
-    """Redis and what is kept there. `url_file` holds a redis:// or rediss:// URL; None: no cache at all."""
+    """Redis and what is kept there. `url_file` holds a redis:// or rediss:// URL; None: no cache at all. A file `ca`
+    beside it holds PEM certificates that the server's is checked against besides the public ones."""
 
     url_file: PurePosixPath | None = None
     exact_ttl_seconds: int | None = 14400

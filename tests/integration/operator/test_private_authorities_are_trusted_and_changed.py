@@ -79,6 +79,22 @@ def test_missing_certificates_are_told_and_heal_and_changed_ones_roll_the_pods_o
     assert "/etc/rag/ca/corp-ca" in [mount["mountPath"] for mount in spec["containers"][0]["volumeMounts"]]
 
 
+def test_a_secret_that_is_away_rolls_nothing_and_its_successor_once(here: World, database: str) -> None:
+    here.operator(resync_seconds="2")
+    key = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "models"}, "stringData": {"api-key": "one"}}
+    chat = {"model": "m", "endpoint": {"baseURL": ENDPOINT["baseURL"], "secretRef": {"name": "models"}}}
+    here.apply(pipeline(llm={"models": [chat]}), key, here.database_secret(database))
+    eventually(lambda: here.get("deployment", "support-query"), "the query pods")
+    here.wait_condition("ragpipeline", "support", "Degraded", "AsExpected")
+    before = (here.get("deployment", "support-query") or {})["spec"]["template"]
+    here.kubectl("delete", "secret", "models")
+    here.wait_condition("ragpipeline", "support", "Degraded", "SecretNotFound")
+    assert (here.get("deployment", "support-query") or {})["spec"]["template"] == before
+    here.apply(key | {"stringData": {"api-key": "two"}})
+    here.wait_condition("ragpipeline", "support", "Degraded", "AsExpected")
+    assert (here.get("deployment", "support-query") or {})["spec"]["template"] != before
+
+
 def test_proxies_reach_the_pods_that_call_out(here: World, database: str) -> None:
     here.operator(https_proxy="http://proxy.corp.example:3128", no_proxy=".corp.example", image_pull_secrets="mirror")
     here.apply(pipeline(), tenant(), HANDBOOK, here.database_secret(database))

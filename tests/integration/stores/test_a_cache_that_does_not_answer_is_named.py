@@ -9,6 +9,7 @@ import pytest
 from rag_operator.api.conditions import Reason
 from rag_operator.stores.errors import StoreProblem, StoreTrouble
 from rag_operator.stores.redis import ping
+from tests.support.fixtures import RedisServer
 from tests.support.postgres import free_port
 
 
@@ -21,6 +22,17 @@ async def test_a_wrong_password(redis_url: str) -> None:
         await ping(redis_url.replace("secret", "wrong-one"), "cache")
     assert refused.value.reason is Reason.CACHE_UNREACHABLE
     assert "wrong-one" not in str(refused.value)
+
+
+async def test_one_over_tls_is_checked_against_the_authority_of_its_secret(redis_server: RedisServer) -> None:
+    await ping(redis_server.tls_url, "cache", redis_server.authority.read_text())
+    with pytest.raises(StoreTrouble, match="not trusted: put its authority's into the key ca of Secret cache") as lost:
+        await ping(redis_server.tls_url, "cache")
+    assert lost.value.reason is Reason.CACHE_UNREACHABLE
+    with pytest.raises(StoreTrouble, match="not trusted"):
+        elsewhere = redis_server.tls_url.replace("127.0.0.1", "localhost")
+        await ping(elsewhere, "cache", redis_server.authority.read_text())
+    await ping(redis_server.url, "cache", redis_server.authority.read_text())
 
 
 async def test_nobody_there() -> None:

@@ -250,6 +250,7 @@ REFUSED = [
         {"observability": {"alerts": {"labels": {"release": "a b"}}}},
         "spec.observability.alerts.labels.release",
         "write at most 63 letters",
+        cluster_says="should match '^([A-Za-z0-9]",
     ),
     pipeline(
         "metrics for fixed replicas",

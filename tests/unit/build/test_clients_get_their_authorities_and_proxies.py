@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rag_operator.api import names
-from rag_operator.build import authorities, cache, config, ingest, postgres, query
+from rag_operator.build import authorities, cache, common, config, ingest, postgres, query
 from rag_operator.build.common import Manifest, Proxy
 from rag_operator.build.ingest import IngestInputs
 from rag_operator.build.query import QueryInputs
@@ -79,8 +79,8 @@ def test_changed_certificates_roll_query_pods_and_pods_without_any_have_no_word_
     versions = {"corp-ca/chat.pem": "2", "corp-ca/ca.crt": "1"}
     annotations = query_pods(ca_versions=versions)["metadata"]["annotations"]
     assert annotations[names.ANNOTATION_AUTHORITIES] == "corp-ca/ca.crt=1,corp-ca/chat.pem=2"
-    assert authorities.rolled(annotations) == versions
-    assert authorities.rolled({}) == {}
+    assert common.versions_of(annotations[names.ANNOTATION_AUTHORITIES]) == versions
+    assert common.versions_of("") == {}
     assert names.ANNOTATION_AUTHORITIES not in query_pods()["metadata"]["annotations"]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from rag_operator.api import names
 from rag_operator.build import network
-from rag_operator.build.common import Manifest
+from rag_operator.build.common import Manifest, Proxy
 from tests.unit.build.samples import PIPELINES, network_inputs, pipeline
 
 METADATA_SERVICE = "169.254.0.0/16"
@@ -109,3 +109,18 @@ def test_a_model_of_ones_own_is_reached_on_its_port() -> None:
 def test_switched_off_there_is_none() -> None:
     one = pipeline({"database": {"managed": {}}, "access": {"networkPolicy": {"enabled": False}}})
     assert set(network.network_policies(one, network_inputs(one)).values()) == {None}
+
+
+def test_a_proxy_is_reached_on_its_port_by_whoever_may_go_out() -> None:
+    way = Proxy(https="http://proxy.corp.example:3128", http="http://10.0.0.9")
+
+    def opened(about: str, component: str, proxy: Proxy = way) -> set[int]:
+        of = PIPELINES[about]
+        inputs = network.NetworkInputs("rag-system", 5432, 6379, network.endpoints(of.spec, ()), proxy)
+        name = names.query("support") if component == "query" else names.ingest_policy("support")
+        manifest = network.network_policies(of, inputs)[name] or {}
+        return {port for rule in manifest["spec"]["egress"] for port in ports(rule)}
+
+    assert {3128, 80} <= opened("hosted", "query") - opened("hosted", "query", Proxy())
+    assert {3128, 80} <= opened("minimal", "ingest") - opened("minimal", "ingest", Proxy())
+    assert 3128 not in opened("minimal", "query"), "it asks no model, and has no business outside"

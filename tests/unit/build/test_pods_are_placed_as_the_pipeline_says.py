@@ -99,7 +99,10 @@ def test_pods_have_an_account_only_where_a_cloud_is_to_know_it() -> None:
         assert account["automountServiceAccountToken"] is False
         assert account["metadata"]["annotations"] == WORKLOAD["serviceAccountAnnotations"]
     assert not any(pods.is_wanted(account) for account in pods.service_accounts(PIPELINES["minimal"]))
-    assert all("serviceAccountName" not in template["spec"] for template in templates("minimal").values())
+    assert all(
+        not {"serviceAccountName", "serviceAccount"} & template["spec"].keys()
+        for template in templates("minimal").values()
+    )
     assert all("serviceAccountName" not in templates()[store]["spec"] for store in ("cache", "postgres"))
 
 

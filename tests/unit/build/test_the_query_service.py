@@ -70,7 +70,8 @@ def test_only_keys_in_use_are_mounted_and_a_vanished_secret_stops_no_pod() -> No
     }
     assert [item["key"] for item in volumes["openai"]["items"]] == ["api-key", "chat"]
     assert volumes["openai"]["optional"] is True
-    assert [item["key"] for item in volumes["redis.shared"]["items"]] == ["url"]
+    assert [item["key"] for item in volumes["redis.shared"]["items"]] == ["ca", "url"]
+    assert volumes["redis.shared"]["optional"] is True, "pods answer without a cache too"
     paths = {mount["mountPath"] for mount in pod("hosted")["containers"][0]["volumeMounts"]}
     assert "/etc/rag/keys/openai" in paths
 

@@ -114,6 +114,11 @@ async def test_authorities_that_cannot_be_read_are_named_and_nothing_else_is_tru
         assert not server.requests
 
 
+def test_a_named_authority_counts_without_the_public_ones(authority: Authority) -> None:
+    context = trust(Endpoint(base_url="https://a.example", ca_file=PurePosixPath(authority.crt("ca"))))
+    assert context is not None and len(context.get_ca_certs()) == 1
+
+
 def test_without_a_file_the_public_authorities_count() -> None:
     assert trust(Endpoint(base_url="https://a.example")) is None
 
