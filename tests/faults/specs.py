@@ -52,6 +52,7 @@ LEFT_OUT = ("database", "pipelineRef", "paused", "ingestion.maxConcurrentJobs")
 """Fixed, or played by rules of their own; with fewer slots than steps, who waits depends on the past."""
 MOST_ITEMS = 3
 LONGEST = 24
+MENDINGS = 200
 ONE_OF = re.compile(r"^\[has\(self\.")
 
 
@@ -119,7 +120,7 @@ def _completed(draw: st.DrawFn, path: str, drawn: Spec) -> Spec:
     if path == "embedding":
         return {name: value for name, value in drawn.items() if name not in ("model", "dimensions", "maxInputTokens")}
     if path == "scaling" and draw(st.booleans()):
-        least = drawn.get("minReplicas", 1)
+        least = draw(st.integers(1, 3))  # each is a pod that somebody makes
         metrics = {"metrics": drawn["metrics"]} if "metrics" in drawn else {}
         return {"minReplicas": least, "maxReplicas": least + draw(st.integers(0, 3))} | metrics
     if path == "scaling":
@@ -157,7 +158,7 @@ def _valid(kind: str, spec: Spec) -> Spec:
     """The spec without what breaks a rule."""
     parse = parse_pipeline if kind == "RagPipeline" else parse_tenant
     whole: Spec = {"apiVersion": "rag-operator.dev/v1alpha1", "kind": kind, "metadata": {"name": "a"}, "spec": spec}
-    for _ in range(20):
+    for _ in range(MENDINGS):
         try:
             parse(whole)
         except InvalidSpec as invalid:
