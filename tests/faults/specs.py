@@ -46,6 +46,11 @@ VALUES: dict[str, tuple[str, ...]] = {
     "sources[].http.urls[]": ("https://example.test/", "http://example.test/a?b=c"),
 }
 """What names something, or is said more narrowly than by a pattern."""
+ENDINGS: dict[str, tuple[str, ...]] = {
+    ".caRef.name": ("kube-root-ca.crt",),
+    ".caRef.key": ("ca.crt",),
+    ".priorityClassName": ("system-cluster-critical", "system-node-critical"),
+}
 KEYS = {"sources[].metadata": ("team", "a.b")}
 RESOURCES = ("cpu", "memory", "ephemeral-storage")
 LEFT_OUT = ("database", "pipelineRef", "paused", "ingestion.maxConcurrentJobs")
@@ -82,8 +87,9 @@ def _sections(draw: st.DrawFn, schema: Schema, least: int) -> Spec:
 
 
 def _value(draw: st.DrawFn, schema: Schema, path: str) -> Any:
-    if path in VALUES:
-        return draw(st.sampled_from(VALUES[path]))
+    named = VALUES.get(path) or next((ENDINGS[end] for end in ENDINGS if path.endswith(end)), ())
+    if named:
+        return draw(st.sampled_from(named))
     if "enum" in schema:
         return draw(st.sampled_from(schema["enum"]))
     kinds: dict[str, Callable[[st.DrawFn, Schema, str], Any]] = {
