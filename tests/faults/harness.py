@@ -79,7 +79,7 @@ class Stage:
             error.add_note("\n".join(self.script.trace[-15:]))
             error.add_note(self.through.logs()[-5000:])
             raise
-        return snapshot(self.here, self.dsn)
+        return snapshot(self.here, self.dsn, self.sql.port)
 
     def wait_for_the_fault(self, goal: Callable[[], bool]) -> None:
         """Until the fault has happened, or the goal was reached without (fewer writes than in the reference)."""

@@ -47,15 +47,15 @@ ADDRESS = re.compile(r"\b10\.\d+\.\d+\.\d+\b")
 VERSION = re.compile(r"(?<=UUID[/.:-])\d+")
 
 
-def snapshot(here: World, dsn: str) -> list[str]:
+def snapshot(here: World, dsn: str, port: int) -> list[str]:
     """Everything, a line each, sorted: two snapshots are compared as lists."""
-    return lines(here, dsn, objects(here))
+    return lines(here, dsn, port, objects(here))
 
 
-def lines(here: World, dsn: str, items: list[dict[str, Any]]) -> list[str]:
-    """These objects and all of the database, masked and sorted."""
+def lines(here: World, dsn: str, port: int, items: list[dict[str, Any]]) -> list[str]:
+    """These objects and all of the database, masked and sorted; `port` is the wire's before the database."""
     text = [json.dumps(_plain(item), sort_keys=True) for item in items] + _rows(dsn)
-    words = _words(here, dsn)
+    words = _words(here, dsn) | {f'"port": {port},': '"port": "DATABASE",'}
     return sorted(_masked(line, words, here.namespace) for line in text)
 
 

@@ -25,7 +25,7 @@ def state(on: Stage) -> list[str]:
     items = objects(on.here)
     kept = [item for item in items if not _of_the_past(item, items)]
     spread = _spread(items)
-    return lines(on.here, on.dsn, [_without_history(item, items, spread) for item in kept])
+    return lines(on.here, on.dsn, on.sql.port, [_without_history(item, items, spread) for item in kept])
 
 
 def observed(on: Stage) -> bool:

@@ -46,12 +46,18 @@ VALUES: dict[str, tuple[str, ...]] = {
     "sources[].http.urls[]": ("https://example.test/", "http://example.test/a?b=c"),
 }
 """What names something, or is said more narrowly than by a pattern."""
+ENDINGS: dict[str, tuple[str, ...]] = {
+    ".caRef.name": ("kube-root-ca.crt",),
+    ".caRef.key": ("ca.crt",),
+    ".priorityClassName": ("system-cluster-critical", "system-node-critical"),
+}
 KEYS = {"sources[].metadata": ("team", "a.b")}
 RESOURCES = ("cpu", "memory", "ephemeral-storage")
 LEFT_OUT = ("database", "pipelineRef", "paused", "ingestion.maxConcurrentJobs")
 """Fixed, or played by rules of their own; with fewer slots than steps, who waits depends on the past."""
 MOST_ITEMS = 3
 LONGEST = 24
+MENDINGS = 200
 ONE_OF = re.compile(r"^\[has\(self\.")
 
 
@@ -81,8 +87,9 @@ def _sections(draw: st.DrawFn, schema: Schema, least: int) -> Spec:
 
 
 def _value(draw: st.DrawFn, schema: Schema, path: str) -> Any:
-    if path in VALUES:
-        return draw(st.sampled_from(VALUES[path]))
+    named = VALUES.get(path) or next((ENDINGS[end] for end in ENDINGS if path.endswith(end)), ())
+    if named:
+        return draw(st.sampled_from(named))
     if "enum" in schema:
         return draw(st.sampled_from(schema["enum"]))
     kinds: dict[str, Callable[[st.DrawFn, Schema, str], Any]] = {
@@ -119,7 +126,7 @@ def _completed(draw: st.DrawFn, path: str, drawn: Spec) -> Spec:
     if path == "embedding":
         return {name: value for name, value in drawn.items() if name not in ("model", "dimensions", "maxInputTokens")}
     if path == "scaling" and draw(st.booleans()):
-        least = drawn.get("minReplicas", 1)
+        least = draw(st.integers(1, 3))  # each is a pod that somebody makes
         metrics = {"metrics": drawn["metrics"]} if "metrics" in drawn else {}
         return {"minReplicas": least, "maxReplicas": least + draw(st.integers(0, 3))} | metrics
     if path == "scaling":
@@ -157,7 +164,7 @@ def _valid(kind: str, spec: Spec) -> Spec:
     """The spec without what breaks a rule."""
     parse = parse_pipeline if kind == "RagPipeline" else parse_tenant
     whole: Spec = {"apiVersion": "rag-operator.dev/v1alpha1", "kind": kind, "metadata": {"name": "a"}, "spec": spec}
-    for _ in range(20):
+    for _ in range(MENDINGS):
         try:
             parse(whole)
         except InvalidSpec as invalid:

@@ -133,8 +133,8 @@ MUTATIONS = (
         "a breaker never opens",
         "a database that is away costs every caller the connect deadline",
         "operator/rag_operator/stores/breaker.py",
-        "        if self.failures < self.threshold:\n",
-        "        if self.failures >= 0:\n",
+        "        if self.failures < self.threshold:\n            return 0.0\n",
+        "        if self.failures >= 0:\n            return 0.0\n",
         f"{BREAKER}::test_it_opens_and_lets_one_trial_through_per_pause",
     ),
     Mutation(
