@@ -90,14 +90,14 @@ def test_a_changed_secret_rolls_the_pods_exactly_once(here: World, database: str
     _quiet(here)
     before = _generation(here)
     if secret == "model-key":
-        here.apply(_key("second"))
+        here.apply(_key("another-value"))
     else:
         here.kubectl("delete", "secret", secret)
     eventually(lambda: _generation(here) == before + 1, "a rollout", LOOKS)
     _quiet(here)
     assert _generation(here) == before + 1
     shown = json.dumps(here.get("deployment", "support-query"))
-    assert "second" not in shown
+    assert "another-value" not in shown
 
 
 def _key(value: str) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def test_every_figure_moves_with_what_it_tells_of(here: World, own_server: postg
     eventually(lambda: Scrape(one).of("rag_operator_databases", breaker="open") == 1, "the breaker opens", 60)
     troubled = Scrape(one)
     assert troubled.of("rag_operator_reconcile_errors_total", reason="DatabaseUnreachable") >= 1
-    assert troubled.of("rag_operator_queue_delayed") >= 1
+    eventually(lambda: Scrape(one).of("rag_operator_queue_delayed") >= 1, "the next try waits for its time")
     own_server.start()
     eventually(lambda: Scrape(one).of("rag_operator_databases", breaker="closed") == 1, "it closes", 60)
 

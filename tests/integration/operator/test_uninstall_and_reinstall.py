@@ -58,15 +58,11 @@ def test_a_running_operator_keeps_its_finalizers_and_the_release_says_so_when_it
     here.operator()
     here.apply(pipeline())
     eventually(lambda: (here.get("ragpipeline", "support") or {})["metadata"].get("finalizers"), "in hand")
-    releasing = subprocess.Popen(
-        [sys.executable, "-m", "rag_operator", "release"],
-        env=here.replicas[0].environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with pytest.raises(subprocess.TimeoutExpired):
-        releasing.wait(8)
-    assert (here.get("ragpipeline", "support") or {})["metadata"]["finalizers"]
-    here.replicas[0].stop()
-    assert releasing.wait(60) == 0
+    command = [sys.executable, "-m", "rag_operator", "release"]
+    with subprocess.Popen(command, env=here.replicas[0].environment, stdout=subprocess.DEVNULL) as releasing:
+        with pytest.raises(subprocess.TimeoutExpired):
+            releasing.wait(8)
+        assert (here.get("ragpipeline", "support") or {})["metadata"]["finalizers"]
+        here.replicas[0].stop()
+        assert releasing.wait(60) == 0
     assert "finalizers" not in (here.get("ragpipeline", "support") or {})["metadata"]
