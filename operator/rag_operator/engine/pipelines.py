@@ -51,6 +51,8 @@ from rag_runtime.contract.config import EmbeddingProfile
 
 log = logging.getLogger(__name__)
 STARTING_PERIOD = 2.0
+ROLLING_PERIOD = 5.0
+"""While new pods come beside those that serve: nothing tells why one doesn't start."""
 READY_PERIOD = 60.0
 
 
@@ -143,9 +145,11 @@ class PipelineReconciler:
             if bound.binding is not None and pipeline.status.catalog_id != status["catalogID"]:
                 await self._catalog_taken(live, pipeline, status["catalogID"])
         new = await self._status(live, facts, status)
-        if is_true(new.conditions, ConditionType.READY):
-            return STARTING_PERIOD if any(extra.ok is None for extra in facts.extras) else READY_PERIOD
-        return BACK_OFF if decide.stopped(facts) else STARTING_PERIOD
+        if not is_true(new.conditions, ConditionType.READY):
+            return BACK_OFF if decide.stopped(facts) else STARTING_PERIOD
+        if any(extra.ok is None for extra in facts.extras):
+            return STARTING_PERIOD
+        return READY_PERIOD if facts.query is None or facts.query.complete else ROLLING_PERIOD
 
     async def _catalog_taken(self, live: Object, pipeline: RagPipeline, catalog: str) -> None:
         adopted = str(pipeline.spec.database.adopt) == catalog
