@@ -66,8 +66,7 @@ class Election:
         finally:
             self.is_leader = False
             work.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await work
+            await asyncio.wait({work})  # not `await work`: its end by cancellation would hide one of our own
             await self._release()
 
     @property
