@@ -113,7 +113,8 @@ def test_an_upgrade_rolls_and_an_uninstall_leaves_kinds_and_resources(cluster: K
     cluster.kubectl("apply", "-n", namespace, "-f", "-", given=json.dumps(WAITING))
     eventually(lambda: finalizers(cluster, namespace), "the operator has it in hand")
     cluster.helm("uninstall", RELEASE, "-n", namespace, "--wait", "--timeout=120s", deadline=140)
-    assert get(cluster, namespace, "deployments,roles,services,jobs")["items"] == []
+    of_the_release = ("-l", "app.kubernetes.io/name=rag-operator")
+    assert get(cluster, namespace, "deployments,roles,services,jobs", *of_the_release)["items"] == []
     assert finalizers(cluster, namespace) == [], "nobody is left who could take it off"
     cluster.kubectl("delete", "ragpipeline", "waiting", "-n", namespace, "--timeout=10s")
     kinds = cluster.kubectl("get", "-f", str(REPOSITORY / "crds"), "-o", "name").split()

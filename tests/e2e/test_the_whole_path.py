@@ -162,9 +162,15 @@ OPTIONAL_KINDS = [
     ("monitoring.coreos.com", "prometheusrules"),
     ("keda.sh", "scaledobjects"),
 ]
+ACCOUNTS = "made for pods that a cloud is to know (integration/operator)"
+ANOTHER_CACHE = "a managed cache goes when another takes its place (integration/operator)"
 UNUSED_HERE = {
     **{(*kind, verb): NOT_INSTALLED for kind in OPTIONAL_KINDS for verb in ("get", "create", "patch", "delete")},
     ("", "namespaces", "get"): NOTHING_DELETED,
     ("", "secrets", "patch"): "a login's Secret that another hand edited is brought back (integration/operator)",
+    ("", "serviceaccounts", "create"): ACCOUNTS,
+    ("", "serviceaccounts", "patch"): ACCOUNTS,
+    ("", "services", "delete"): ANOTHER_CACHE,
+    ("apps", "deployments", "delete"): ANOTHER_CACHE,
     ("policy", "poddisruptionbudgets", "delete"): "taken away with the second replica (integration/operator)",
 }

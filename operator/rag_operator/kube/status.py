@@ -13,7 +13,8 @@ STATUS_MANAGER = "rag-operator-status"
 async def write_status(api: Api, kind: Kind, live: Object, status: dict[str, Any]) -> Object | None:
     """Bring the status to `status` and return the object; None when it was so already.
 
-    The uid guards against a re-created object.
+    The resourceVersion guards against a re-created object: on the status of a custom resource the API server passes over
+    a uid. ConflictError when another wrote since it was read.
     """
     if live.get("status", {}) == status:
         return None
@@ -21,7 +22,7 @@ async def write_status(api: Api, kind: Kind, live: Object, status: dict[str, Any
     manifest = {
         "apiVersion": kind.api_version,
         "kind": kind.kind,
-        "metadata": {"name": meta["name"], "namespace": meta["namespace"], "uid": meta["uid"]},
+        "metadata": {"name": meta["name"], "namespace": meta["namespace"], "resourceVersion": meta["resourceVersion"]},
         "status": status,
     }
     return await api.apply(kind, manifest, STATUS_MANAGER, "status")
