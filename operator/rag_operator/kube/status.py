@@ -13,8 +13,8 @@ STATUS_MANAGER = "rag-operator-status"
 async def write_status(api: Api, kind: Kind, live: Object, status: dict[str, Any]) -> Object | None:
     """Bring the status to `status` and return the object; None when it was so already.
 
-    The resourceVersion guards against a re-created object: on the status of a custom resource the API server passes over
-    a uid. ConflictError when another wrote since it was read.
+    The resourceVersion guards against a re-created object: on the status of a custom resource the API server passes
+    over a uid. ConflictError when another wrote since it was read.
     """
     if live.get("status", {}) == status:
         return None
