@@ -50,15 +50,15 @@ def main() -> int:
     with without_nodes(f"bench-{os.getpid()}") as kubernetes, tempfile.TemporaryDirectory() as folder:
         kubernetes.kubectl("apply", "--server-side", "-f", str(CRDS))
         kubernetes.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
-        with postgres.running() as server, _place(kubernetes, "replay", Path(folder)) as here:
+        with postgres.running() as server, placed(kubernetes, "replay", Path(folder)) as here:
             calls, statements = _replay(here, server, Path(folder), count)
-        with postgres.running() as server, _place(kubernetes, "ours", Path(folder)) as here:
+        with postgres.running() as server, placed(kubernetes, "ours", Path(folder)) as here:
             _measure(here, kubernetes, server, count, max(calls, statements))
     return 0
 
 
 @contextmanager
-def _place(kubernetes: Kubernetes, name: str, folder: Path) -> Iterator[World]:
+def placed(kubernetes: Kubernetes, name: str, folder: Path) -> Iterator[World]:
     """A namespace that goes with its API server: deleting thousands of objects one by one would take minutes."""
     kubernetes.kubectl("create", "namespace", name)
     kubernetes.kubectl("create", "serviceaccount", name, "-n", HOME)
@@ -78,7 +78,7 @@ def _replay(here: World, server: postgres.Server, folder: Path, count: int) -> t
     """Seconds for the API writes and for the SQL of so many tenants."""
     dsn = server.create_database("tenants")
     recorded, old = _record(here, dsn, folder)
-    asyncio.run(_create(here.kubeconfig, here.namespace, count))
+    asyncio.run(create(here.kubeconfig, here.namespace, count))
     uids = asyncio.run(_uids(here.kubeconfig, here.namespace))
     renamings = [renaming(old, _names(name, uid, uuid4())) for name, uid in uids.items() if name != TEMPLATE]
     began = time.monotonic()
@@ -135,12 +135,12 @@ def _measure(here: World, kubernetes: Kubernetes, server: postgres.Server, count
     here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected")
     assert replica.process is not None
     pid, audit = replica.process.pid, kubernetes.audit
-    mark, cpu, began = audit.mark(), _cpu(pid), time.monotonic()
-    asyncio.run(_create(here.kubeconfig, here.namespace, count))
+    mark, cpu, began = audit.mark(), cpu_seconds(pid), time.monotonic()
+    asyncio.run(create(here.kubeconfig, here.namespace, count))
     created = time.monotonic() - began
-    while asyncio.run(_laid(here.kubeconfig, here.namespace)) < count:
+    while asyncio.run(laid(here.kubeconfig, here.namespace)) < count:
         time.sleep(1)  # a list of all is work for the API server too
-    took, spent = time.monotonic() - began, _cpu(pid) - cpu
+    took, spent = time.monotonic() - began, cpu_seconds(pid) - cpu
     time.sleep(5)
     writes = [write for write in audit.writes(mark, user=here.user) if write.resource != "leases"]
     beside = [write for write in writes if write.resource not in FIRST_APPLY and not _by_the_bench(write)]
@@ -150,7 +150,7 @@ def _measure(here: World, kubernetes: Kubernetes, server: postgres.Server, count
     print(f"| tenants with schema, roles, Secrets, CronJob | {count / took:.1f} a second |")
     print(f"| CPU of the operator | {spent:.1f} s, {1000 * spent / count:.1f} ms a tenant |")
     print(f"| reconciles | {_reconciles(port)} |")
-    print(f"| memory of the operator (RSS) | {_rss(pid)} MiB |")
+    print(f"| memory of the operator (RSS) | {rss(pid)} MiB |")
     print(f"| writes beside the children's first apply | {len(beside) / count:.2f} a tenant |\n")
     print("| writes by verb and resource | count |\n|---|---|")
     for (verb, resource), number in Counter((w.verb, w.resource) for w in writes).most_common(12):
@@ -169,7 +169,8 @@ def _by_the_bench(write: Any) -> bool:
     return bool(write.verb == "create" and write.resource == "ragtenants")
 
 
-async def _create(kubeconfig: Path, namespace: str, count: int) -> None:
+async def create(kubeconfig: Path, namespace: str, count: int) -> None:
+    """So many suspended tenants, several at once."""
     api = await Api.connect(str(kubeconfig))
     names = iter([f"t{number:08d}" for number in range(count)])
 
@@ -193,7 +194,8 @@ async def _uids(kubeconfig: Path, namespace: str) -> dict[str, str]:
         await api.close()
 
 
-async def _laid(kubeconfig: Path, namespace: str) -> int:
+async def laid(kubeconfig: Path, namespace: str) -> int:
+    """How many have all that they are to have in the database."""
     api = await Api.connect(str(kubeconfig))
     try:
         items = await api.list(TENANT, namespace)
@@ -207,14 +209,14 @@ def _holds(item: dict[str, Any], kind: str) -> bool:
     return any(c["type"] == kind and c["status"] == "True" for c in found)
 
 
-def _cpu(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     """Seconds of user and system time of a process."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def _rss(pid: int) -> int:
-    """MiB."""
+def rss(pid: int) -> int:
+    """Resident memory of a process, in MiB."""
     line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
     return int(line.split()[1]) // 1024
 

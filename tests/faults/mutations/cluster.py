@@ -44,7 +44,7 @@ GUARDS = (
         "a status is written by name",
         "a resource that was made anew gets the status, and the catalog, of the former one",
         f"{KUBE}/status.py",
-        """, "uid": meta["uid"]}""",
+        """, "resourceVersion": meta["resourceVersion"]}""",
         "}",
         f"{READ}::test_the_status_of_a_resource_that_was_made_anew_is_not_written",
         api=True,

@@ -1,0 +1,138 @@
+"""Ten thousand tenants that are in sync: memory, cold start, what a resync costs, how soon one change is served.
+
+    python -m tests.bench.fleet [COUNT]
+
+On a control plane without nodes; ingestion suspended. CPU is the operator's own, from /proc.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import re
+import statistics
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from rag_operator.kube.client import Api
+from rag_operator.kube.kinds import CRON_JOB, TENANT
+from tests.bench.tenants import CRDS, cpu_seconds, create, laid, placed, rss
+from tests.cluster.fixtures import without_nodes
+from tests.support import postgres
+from tests.support.operator import HANDBOOK, World, pipeline
+
+COUNT = 10_000
+RESYNC_SECONDS = 60
+"""Five times as often as by default, so that a few minutes show several; shares of a core are told for the default."""
+DEFAULT_SECONDS = 300
+RESYNCS = 5
+CHANGES = 20
+
+
+def main() -> int:
+    """Measure once and print the table."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else COUNT
+    with (
+        without_nodes(f"fleet-{os.getpid()}") as kubernetes,
+        tempfile.TemporaryDirectory() as folder,
+        postgres.running() as server,
+        placed(kubernetes, "fleet", Path(folder)) as here,
+    ):
+        kubernetes.kubectl("apply", "--server-side", "-f", str(CRDS))
+        kubernetes.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
+        _measure(here, server, count)
+    return 0
+
+
+def _measure(here: World, server: postgres.Server, count: int) -> None:
+    port = postgres.free_port()
+    first = here.operator(metrics_port=str(port))
+    here.apply(pipeline(), HANDBOOK, here.database_secret(server.create_database("tenants")))
+    here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected")
+    began = time.monotonic()
+    asyncio.run(create(here.kubeconfig, here.namespace, count))
+    _until(lambda: asyncio.run(laid(here.kubeconfig, here.namespace)) >= count, "all are laid", 5)
+    made = time.monotonic() - began
+    first.stop()
+    again = here.operator(metrics_port=str(port), resync_seconds=str(RESYNC_SECONDS))
+    began = time.monotonic()
+    _until(lambda: _figure(port, "rag_operator_reconcile_seconds_count", 'kind="tenant"') >= count, "all are seen", 2)
+    cold = time.monotonic() - began
+    assert again.process is not None
+    pid = again.process.pid
+    at_rest = _resyncs(port, pid)
+    served = _changes(here, port)
+    print(f"{count} tenants, suspended; {os.cpu_count()} CPUs for all, Linux {platform.release()}, "
+          f"Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}\n")  # fmt: skip
+    print("| what | figure |\n|---|---|")
+    print(f"| created and laid | {made:.0f} s, {count / made:.1f} a second |")
+    print(f"| cold start of another operator until every tenant was looked at | {cold:.0f} s |")
+    print(f"| memory of the operator (RSS) | {rss(pid)} MiB |")
+    share = f"{100 * at_rest / DEFAULT_SECONDS:.2f} % of a core with one each {DEFAULT_SECONDS} s"
+    print(f"| CPU of a resync with its share of looks | {at_rest:.2f} s, {share} |")
+    print(f"| one tenant's change to its CronJob, while resyncs run | median {statistics.median(served):.2f} s, "
+          f"longest {max(served):.2f} s of {len(served)} |")  # fmt: skip
+
+
+def _resyncs(port: int, pid: int) -> float:
+    """CPU seconds of one resync, on average over several, with all that runs beside it at rest."""
+    start = _figure(port, "rag_operator_resyncs_total")
+    _until(lambda: _figure(port, "rag_operator_resyncs_total") > start, "a resync begins", 0.5)
+    spent, start = cpu_seconds(pid), start + 1
+    _until(lambda: _figure(port, "rag_operator_resyncs_total") >= start + RESYNCS, "some resyncs", 0.5)
+    return (cpu_seconds(pid) - spent) / RESYNCS
+
+
+def _changes(here: World, port: int) -> list[float]:
+    """Seconds from a changed schedule to the changed CronJob, the first begun with a resync."""
+    start = _figure(port, "rag_operator_resyncs_total")
+    _until(lambda: _figure(port, "rag_operator_resyncs_total") > start, "a resync begins", 0.1)
+    return asyncio.run(_scheduled(here))
+
+
+async def _scheduled(here: World) -> list[float]:
+    api = await Api.connect(str(here.kubeconfig))
+    took = []
+    try:
+        for number in range(CHANGES):
+            name, schedule = f"t{number * 7:08d}", f"{number} 3 * * *"
+            live = await api.get(TENANT, here.namespace, name)
+            assert live is not None
+            began = time.monotonic()
+            await api.merge(TENANT, live, {"spec": {"schedule": schedule}})
+            while not await _has(api, here.namespace, name, schedule):  # noqa: ASYNC110  another process's doing
+                await asyncio.sleep(0.02)
+            took.append(time.monotonic() - began)
+    finally:
+        await api.close()
+    return took
+
+
+async def _has(api: Api, namespace: str, name: str, schedule: str) -> bool:
+    live = await api.get(CRON_JOB, namespace, f"{name}-ingest")
+    return live is not None and live["spec"]["schedule"] == schedule
+
+
+def _until(look: Callable[[], bool], what: str, every: float) -> None:
+    print(f"· {what}", file=sys.stderr, flush=True)
+    while not look():
+        time.sleep(every)
+
+
+def _figure(port: int, name: str, labels: str = "") -> float:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            text = answer.read().decode()
+    except OSError:
+        return 0.0
+    found = re.search(rf"^{name}{re.escape('{' + labels + '}') if labels else ''} ([0-9.e+]+)$", text, re.MULTILINE)
+    return float(found.group(1)) if found else 0.0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
