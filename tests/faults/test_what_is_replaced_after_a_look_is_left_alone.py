@@ -52,7 +52,7 @@ def _unchanged(on: Stage, theirs: dict[str, Any]) -> bool:
 def test_it_is_not_applied_to(stages: Stages) -> None:
     with stages() as on:
         theirs = _swapped_during(on, {"minReplicas": 2, "maxReplicas": 6})
-        on.here.wait_condition("ragpipeline", "support", "Ready", "NameTaken")
+        on.here.wait_condition("ragpipeline", "support", "Degraded", "NameTaken")
         assert _unchanged(on, theirs)
 
 
