@@ -75,7 +75,7 @@ class WorkQueue:
         clock: Callable[[], float],
         jitter: Callable[[], float],
         lane: Callable[[Key], Key] = lambda key: key,
-        width: int = 4,
+        width: int = 8,
     ) -> None:
         self._clock = clock
         self._jitter = jitter
