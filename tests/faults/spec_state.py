@@ -29,9 +29,22 @@ def state(on: Stage) -> list[str]:
 
 
 def observed(on: Stage) -> bool:
-    """Whether each status tells of the newest spec."""
-    ours = [item for item in objects(on.here) if item["kind"] in OURS]
-    return all(item.get("status", {}).get("observedGeneration") == item["metadata"]["generation"] for item in ours)
+    """Whether each status tells of the newest spec, and the query pods run it: what is cleared up comes after that."""
+    items = objects(on.here)
+    ours = [item for item in items if item["kind"] in OURS]
+    rolling = [item for item in items if item["kind"] == "Deployment" and _is_query(item) and not _rolled_out(item)]
+    told = all(item.get("status", {}).get("observedGeneration") == item["metadata"]["generation"] for item in ours)
+    return told and not rolling
+
+
+def _is_query(item: Object) -> bool:
+    return bool(item["metadata"].get("labels", {}).get(names.LABEL_COMPONENT) == names.COMPONENT_QUERY)
+
+
+def _rolled_out(item: Object) -> bool:
+    status, wanted = item.get("status", {}), item["spec"].get("replicas", 1)
+    numbers = {status.get(name, 0) for name in ("replicas", "updatedReplicas", "readyReplicas")}
+    return status.get("observedGeneration", 0) >= item["metadata"]["generation"] and numbers == {wanted}
 
 
 def troubles(on: Stage) -> dict[str, str]:
