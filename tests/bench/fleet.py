@@ -27,8 +27,8 @@ from tests.support import postgres
 from tests.support.operator import HANDBOOK, World, pipeline
 
 COUNT = 10_000
-RESYNC_SECONDS = 60
-"""Five times as often as by default, so that a few minutes show several; shares of a core are told for the default."""
+RESYNC_SECONDS = 20
+"""Far more often than by default, so that a few minutes show several; the share of a core is told for the default."""
 DEFAULT_SECONDS = 300
 RESYNCS = 5
 CHANGES = 20
