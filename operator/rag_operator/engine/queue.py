@@ -75,7 +75,7 @@ class WorkQueue:
         clock: Callable[[], float],
         jitter: Callable[[], float],
         lane: Callable[[Key], Key] = lambda key: key,
-        width: int = 8,
+        width: int = 4,
     ) -> None:
         self._clock = clock
         self._jitter = jitter
@@ -140,12 +140,14 @@ class WorkQueue:
             if self._turns:
                 return self._take()
             self._wake.clear()
-            timeout = max(0.0, self._later[0][0] - self._clock()) if self._later else None
+            # No asyncio.timeout: where it expires in the very moment of the wake, Python 3.11 cancels the next wait.
+            seconds = max(0.0, self._later[0][0] - self._clock()) if self._later else None
+            alarm = asyncio.get_running_loop().call_later(seconds, self._wake.set) if seconds is not None else None
             try:
-                async with asyncio.timeout(timeout):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+                await self._wake.wait()
+            finally:
+                if alarm:
+                    alarm.cancel()
 
     def done(self, key: Key) -> None:
         """The worker is through with the key."""
