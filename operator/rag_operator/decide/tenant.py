@@ -171,8 +171,3 @@ def next_look(facts: TenantFacts) -> float | None:
 def run_request(config_digest: str, sync_request: str) -> str:
     """Names the run that the present state asks for: another configuration or another request is another run."""
     return f"{config_digest}/{sync_request}" if sync_request else config_digest
-
-
-def should_promote(index: IndexFacts) -> bool:
-    """Whether a built revision that the spec asks for waits to be served."""
-    return index.candidate is not None and index.candidate != index.active
