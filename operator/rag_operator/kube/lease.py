@@ -62,9 +62,6 @@ class Election:
                 elif self.monotonic() - last > RENEW_LIMIT - PERIOD or self._lost:
                     log.warning("lost the lease", extra={"identity": self.identity})
                     return
-            if work.cancelled():  # not by us: kopf, when it ends, cancels every task that began after it
-                log.warning("the term was cut short", extra={"identity": self.identity})
-                return
             work.result()
         finally:
             self.is_leader = False
