@@ -56,6 +56,7 @@ SAMPLE = (
     "discovery is refused",
     "nothing answers for a while",
     "writes conflict",
+    "answers break off",
     "watches are silent",
     "reads are of the past",
 )

@@ -148,14 +148,16 @@ class Swapping:
 
     path: str
     swap: Callable[[], None]
+    begun: bool = False
     done: bool = False
 
     async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse | None:
-        if self.done or request.method != "GET" or not request.path.endswith(self.path):
+        if self.begun or request.method != "GET" or not request.path.endswith(self.path):
             return None
         async with await forward(request) as answer:
             status, body = answer.status, await answer.read()
-        if status == 200:
-            self.done = True
+        if status == 200 and not self.begun:
+            self.begun = True
             await asyncio.to_thread(self.swap)
+            self.done = True
         return web.Response(status=status, body=body, content_type="application/json")

@@ -11,6 +11,7 @@ import signal
 import time
 import uuid
 from datetime import UTC, datetime
+from typing import Any
 
 import kopf
 from prometheus_client import REGISTRY
@@ -37,9 +38,7 @@ STALLED_SECONDS = 600.0
 async def run(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    _stop_on_signals(stop)
     api = await Api.connect(settings.kubeconfig)
     registry = Registry()
     async with Databases(settings.identity) as databases:
@@ -58,6 +57,12 @@ async def run(settings: Settings) -> None:
             await _serve(context, stop)
         finally:
             await api.close()
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
 
 
 async def _serve(context: Context, stop: asyncio.Event) -> None:
@@ -123,13 +128,22 @@ async def _kopf(context: Context, election: Election, stop: asyncio.Event, ready
 
 
 async def _watch(context: Context, election: Election, stop: asyncio.Event, ready: asyncio.Event) -> None:
+    """kopf's watches, until they fail or are cancelled. The process, its signals and its other tasks stay ours."""
     names = context.settings.watch_namespaces
-    await kopf.operator(
+    tasks = await kopf.spawn_tasks(
         registry=watches.registry(context, lambda: election.is_leader),
         settings=watches.settings(),
         standalone=True,
         clusterwide=not names,
         namespaces=list(names),
-        stop_flag=stop,
         ready_flag=ready,
     )
+    _stop_on_signals(stop)  # kopf has taken them for its own watches
+    await kopf.run_tasks(tasks, ignored=_EveryTask())
+
+
+class _EveryTask(frozenset[asyncio.Task[Any]]):
+    """kopf cancels every task that began after it and is not in here; what serves the resources isn't kopf's to end."""
+
+    def __contains__(self, task: object) -> bool:
+        return True

@@ -59,6 +59,7 @@ def settings() -> kopf.OperatorSettings:
     chosen.watching.connect_timeout = 10
     chosen.scanning.disabled = True
     chosen.peering.standalone = True
+    chosen.process.ultimate_exiting_timeout = None  # watches that start anew end no process
     return chosen
 
 
