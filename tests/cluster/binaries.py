@@ -56,12 +56,12 @@ class Module:
 KUBERNETES = Module(
     "kubernetes",
     ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl"),
-    420,
+    520,
     _KUBERNETES_FLAGS,
 )
-ETCD = Module("etcd", ("etcd",), 54, renamed={"server": "etcd"})
+ETCD = Module("etcd", ("etcd",), 88, renamed={"server": "etcd"})
 COREDNS = Module("coredns", ("coredns",), 130, packages=".")
-EXTRAS = Module("extras", ("helm", "metrics-server", "kubeconform"), 150)
+EXTRAS = Module("extras", ("helm", "metrics-server", "kubeconform"), 290)
 PAUSE = Module("pause", ("pause",), 5, packages=".")
 
 CONTROL_PLANE = (ETCD, KUBERNETES)
