@@ -85,7 +85,7 @@ def _trouble_beside_ready(old: Conditions, new: Conditions) -> Condition | None:
 
 
 def _needs_person(new: Condition) -> bool:
-    on_the_way = {
+    expected = {
         "Reconciling",
         "Starting",
         "RollingOut",
@@ -97,5 +97,6 @@ def _needs_person(new: Condition) -> bool:
         "PipelineNotReady",
         "NoPodsReady",
         "Deleting",
+        "Suspended",
     }
-    return new.status is not ConditionStatus.TRUE and new.reason not in on_the_way
+    return new.status is not ConditionStatus.TRUE and new.reason not in expected

@@ -125,7 +125,7 @@ async def _query_logins(context: Context, key: Key, binding: Binding) -> None:
         password = held.get(f"{stem}.password", b"").decode() or context.new_password()
         logins[stem] = (binding.catalog.query_login(shard), password)
     manifest = query.query_database_secret(binding.pipeline, database_place(binding.address), logins)
-    secret = found(await sync_secret(context.api, manifest))
+    secret = found(await sync_secret(context.api, manifest, live))
     async with context.databases.transaction(binding.address, binding.catalog, binding.epoch) as tx:
         for shard in sorted(shards):
             password = secret.data[f"{query_credential(shard)}.password"].decode()

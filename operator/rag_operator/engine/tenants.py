@@ -152,7 +152,8 @@ class TenantReconciler:
         held = found(login_secret).data.get("ingest.password", b"").decode() if login_secret else ""
         password = held or self._context.new_password()
         place = database_place(binding.address)
-        secret = found(await sync_secret(api, ingest.ingest_database_secret(tenant, place, login, password)))
+        manifest = ingest.ingest_database_secret(tenant, place, login, password)
+        secret = found(await sync_secret(api, manifest, login_secret))
         request = TenantRequest(
             namespace=key.namespace,
             name=key.name,

@@ -49,20 +49,26 @@ async def apply_child(api: Api, manifest: Object, manager: str) -> Object:
 async def ensure_secret(api: Api, manifest: Object) -> Object:
     """Create a Secret of random content once; what exists stays as it is, since its content is the truth."""
     meta = manifest["metadata"]
-    live = await api.get(SECRET, meta["namespace"], meta["name"])
+    return await _ensured(api, manifest, await api.get(SECRET, meta["namespace"], meta["name"]))
+
+
+async def sync_secret(api: Api, manifest: Object, live: Object | None) -> Object:
+    """Bring a Secret's data to the manifest's, given what was read under its name.
+
+    No stamp is left: a hash of a secret value tells of it.
+    """
+    standing = await _ensured(api, manifest, live)
+    if standing.get("data", {}) == manifest["data"]:
+        return standing
+    gone: Object = {key: None for key in standing.get("data", {}) if key not in manifest["data"]}
+    return await api.merge(SECRET, standing, {"data": gone | manifest["data"]})
+
+
+async def _ensured(api: Api, manifest: Object, live: Object | None) -> Object:
     if live is None:
         return await api.create(SECRET, manifest)
-    _require_ours(SECRET, live, meta)
+    _require_ours(SECRET, live, manifest["metadata"])
     return live
-
-
-async def sync_secret(api: Api, manifest: Object) -> Object:
-    """Bring a Secret's data to the manifest's. No stamp is left: a hash of a secret value tells of it."""
-    live = await ensure_secret(api, manifest)
-    if live.get("data", {}) == manifest["data"]:
-        return live
-    gone: Object = {key: None for key in live.get("data", {}) if key not in manifest["data"]}
-    return await api.merge(SECRET, live, {"data": gone | manifest["data"]})
 
 
 async def owned_child(api: Api, kind: Kind, namespace: str, name: str, owner_uid: str) -> Object | None:

@@ -11,14 +11,14 @@ from types import TracebackType
 from typing import Self
 
 from psycopg import errors
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from rag_operator.api.names import short_hash
 from rag_operator.stores import metrics
 from rag_operator.stores.address import DatabaseAddress
 from rag_operator.stores.errors import StoreTrouble, Superseded, translated
 from rag_operator.stores.pool import Connection, Limits, Pool
-from rag_operator.stores.transaction import Transaction
+from rag_operator.stores.transaction import Transaction, begun, fenced
 from rag_runtime.contract.names import CatalogNames
 
 __all__ = ["DatabaseAddress", "Databases", "Limits", "Superseded", "Transaction", "application_name"]
@@ -27,10 +27,9 @@ _log = logging.getLogger(__name__)
 _SWEEP = 30.0
 _NAME_BYTES = 63
 
-_BOUNDS = """
-SELECT set_config('statement_timeout', %(all)s, true), set_config('idle_in_transaction_session_timeout', %(all)s, true),
-  set_config('lock_timeout', %(lock)s, true), set_config('search_path', 'pg_catalog, pg_temp', true)
-"""
+_BOUNDS = SQL("""
+SET LOCAL statement_timeout = {all}; SET LOCAL idle_in_transaction_session_timeout = {all};
+SET LOCAL lock_timeout = {lock}; SET LOCAL search_path = pg_catalog, pg_temp""")
 _HOLDER = SQL("SELECT holder FROM {c}.leader")
 _TAKE = SQL("UPDATE {c}.leader SET epoch = epoch + 1, holder = %s, taken_at = now() RETURNING epoch")
 _END = """
@@ -74,27 +73,31 @@ class Databases:
 
         `deadline` in seconds bounds everything: waiting for a slot, connecting, all statements, the commit.
         """
-        seconds = deadline or self._limits.deadline
-        milliseconds = f"{int(seconds * 1000)}ms"
-        bounds = {"all": milliseconds, "lock": f"{int(min(self._limits.lock_timeout, seconds) * 1000)}ms"}
-        with translated(address):
-            async with (
-                asyncio.timeout(seconds),
-                self._pool(address).connection() as connection,
-                connection.transaction(),
-            ):
-                await connection.execute(_BOUNDS, bounds)
-                yield connection
+        async with self._bounded(address, deadline) as (connection, bounds), begun(connection, bounds):
+            yield connection
 
     @contextlib.asynccontextmanager
     async def transaction(
         self, address: DatabaseAddress, catalog: CatalogNames, epoch: int, deadline: float | None = None
     ) -> AsyncIterator[Transaction]:
         """A transaction as the catalog's owner. Superseded when the catalog's epoch isn't ours any more."""
-        async with self.session(address, deadline) as connection:
-            transaction = Transaction(connection, catalog, epoch)
-            await transaction.open()
+        async with (
+            self._bounded(address, deadline) as (connection, bounds),
+            fenced(connection, bounds, catalog, epoch) as transaction,
+        ):
             yield transaction
+
+    @contextlib.asynccontextmanager
+    async def _bounded(
+        self, address: DatabaseAddress, deadline: float | None
+    ) -> AsyncIterator[tuple[Connection, Composed]]:
+        """A connection, and the statements that bound what runs on it."""
+        seconds = deadline or self._limits.deadline
+        lock = min(self._limits.lock_timeout, seconds)
+        bounds = _BOUNDS.format(all=Literal(int(seconds * 1000)), lock=Literal(int(lock * 1000)))
+        with translated(address):
+            async with asyncio.timeout(seconds), self._pool(address).connection() as connection:
+                yield connection, bounds
 
     async def take_leadership(self, address: DatabaseAddress, catalog: CatalogNames) -> int:
         """Lead this catalog: ends the former holder's sessions, bumps the epoch and returns it.

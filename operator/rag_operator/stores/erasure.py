@@ -9,7 +9,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from psycopg.rows import DictRow
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Identifier, Literal
 
 from rag_operator.stores.roles import check_mark
 from rag_operator.stores.tenant_rows import (
@@ -31,7 +31,7 @@ _LEAVE = SQL("UPDATE {c}.tenant SET state = %s, api_keys = DEFAULT, changed_at =
 _NO_LOGIN = SQL("ALTER ROLE {role} NOLOGIN")
 _SESSIONS = "SELECT pid FROM pg_stat_activity WHERE usename = %s"
 _JOIN = SQL("GRANT {role} TO CURRENT_USER WITH INHERIT TRUE, SET FALSE")
-_END = "SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE usename = %s"
+_END = SQL("SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE usename = {name}")
 _PART = SQL("REVOKE {role} FROM CURRENT_USER GRANTED BY CURRENT_USER")
 _DROP_SCHEMA = SQL("DROP SCHEMA IF EXISTS {s} CASCADE")
 _MARKS = """
@@ -83,8 +83,7 @@ async def _shut_login(tx: Transaction, row: TenantRow) -> bool:
     if not role["login"]:
         return False
     check_mark(tx.catalog, row.ingestion, role["mark"])
-    async with tx.as_login():
-        await tx.execute(_NO_LOGIN.format(role=Identifier(row.ingestion)))
+    await tx.as_login(_NO_LOGIN.format(role=Identifier(row.ingestion)))
     return True
 
 
@@ -112,10 +111,9 @@ async def _end_sessions(tx: Transaction, row: TenantRow) -> None:
     """Ending another role's session needs membership with INHERIT; the login is shut, so none comes back."""
     if not await tx.rows(SQL(_SESSIONS), [row.ingestion]):
         return
-    async with tx.as_login():
-        await tx.change(_JOIN, role=row.ingestion)
-        await tx.change(SQL(_END), [row.ingestion])
-        await tx.change(_PART, role=row.ingestion)
+    role = Identifier(row.ingestion)
+    ending = _END.format(name=Literal(row.ingestion))
+    await tx.as_login(_JOIN.format(role=role), ending, _PART.format(role=role))
 
 
 async def _drop(tx: Transaction, row: TenantRow) -> None:
@@ -124,9 +122,8 @@ async def _drop(tx: Transaction, row: TenantRow) -> None:
     roles = await tx.rows(SQL(_MARKS), [[row.ingestion, row.reader]])
     for role in roles:
         check_mark(tx.catalog, role["role"], role["mark"])
-    async with tx.as_login():
-        for role in roles:
-            await tx.change(_DROP_ROLE, role=role["role"])
+    if roles:
+        await tx.as_login(*(_DROP_ROLE.format(role=Identifier(role["role"])) for role in roles))
     for table in await _shared_tables(tx):
         await tx.change(_DELETE_SHARED, [row.id], table=table)
     await tx.change(_DELETE_ROW, [row.id])

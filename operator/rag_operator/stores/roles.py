@@ -6,6 +6,7 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from rag_operator.api.conditions import Reason
 from rag_operator.stores.errors import StoreProblem
+from rag_operator.stores.scram import verifier
 from rag_operator.stores.transaction import Transaction
 from rag_runtime.contract.catalog import query_login_rights
 from rag_runtime.contract.names import CatalogNames
@@ -56,11 +57,8 @@ async def ensure_query_login(tx: Transaction, shard: int, password: str, credent
         if row["shard"] is not None and row["credential_version"] == credential_version:
             return role
     statement = _SET_PASSWORD if row["exists"] else _CREATE_LOGIN
-    verifier = Literal(tx.verifier(role, password))
-    async with tx.as_login():
-        await tx.execute(statement.format(role=Identifier(role), verifier=verifier))
-        if not row["exists"]:
-            await tx.execute(mark(tx.catalog, role))
+    marks = [] if row["exists"] else [mark(tx.catalog, role)]
+    await tx.as_login(statement.format(role=Identifier(role), verifier=Literal(verifier(password))), *marks)
     if row["shard"] is None or not row["exists"]:
         await tx.script(query_login_rights(tx.catalog, shard))
     await tx.change(_SAVE_LOGIN, [shard, role, credential_version])

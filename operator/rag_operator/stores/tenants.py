@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from psycopg.rows import DictRow
-from psycopg.sql import SQL, Identifier, Literal
+from psycopg.sql import SQL, Composed, Identifier, Literal
 from psycopg.types.json import Jsonb
 
 from rag_operator.api import GROUP
@@ -22,6 +22,7 @@ from rag_operator.api.conditions import Reason
 from rag_operator.stores.erasure import deactivate, erase, prove_erased, retain
 from rag_operator.stores.errors import QueryLoginNeeded, StoreProblem, StoreTrouble
 from rag_operator.stores.roles import check_mark, mark
+from rag_operator.stores.scram import verifier
 from rag_operator.stores.tenant_rows import ACTIVE, ERASING, TenantRow, read_roles, read_tenant, read_tenants, tell_pods
 from rag_operator.stores.transaction import Transaction
 from rag_runtime.contract.names import READERS_PER_LOGIN, TenantNames
@@ -162,27 +163,21 @@ async def _ensure_roles(tx: Transaction, row: TenantRow, request: TenantRequest,
     current = ingestion["exists"] and ingestion["login"] and row.credential_version == request.credential_version
     if current and reader["exists"]:
         return False
-    async with tx.as_login():
-        if not current:
-            await tx.execute(
-                (_SET_PASSWORD if ingestion["exists"] else _CREATE_INGESTION).format(
-                    role=Identifier(row.ingestion),
-                    limit=Literal(INGESTION_CONNECTIONS),
-                    verifier=Literal(tx.verifier(row.ingestion, request.password)),
-                )
-            )
-        if not reader["exists"]:
-            query = Identifier(tx.catalog.query_login(row.shard))
-            await tx.execute(_CREATE_READER.format(role=Identifier(row.reader), query=query))
-        for role, part in laid.items():
-            if not part["exists"]:
-                await tx.execute(mark(tx.catalog, role))
+    statements: list[Composed] = []
+    if not current:
+        statement = _SET_PASSWORD if ingestion["exists"] else _CREATE_INGESTION
+        limit, secret = Literal(INGESTION_CONNECTIONS), Literal(verifier(request.password))
+        statements.append(statement.format(role=Identifier(row.ingestion), limit=limit, verifier=secret))
+    if not reader["exists"]:
+        query = Identifier(tx.catalog.query_login(row.shard))
+        statements.append(_CREATE_READER.format(role=Identifier(row.reader), query=query))
+    statements += [mark(tx.catalog, role) for role, part in laid.items() if not part["exists"]]
+    await tx.as_login(*statements)
     return True
 
 
 async def _lay_schema(tx: Transaction, row: TenantRow) -> None:
-    async with tx.as_login():
-        await tx.change(_CREATE_SCHEMA, s=row.schema, owner=tx.catalog.owner)
+    await tx.as_login(_CREATE_SCHEMA.format(s=Identifier(row.schema), owner=Identifier(tx.catalog.owner)))
     await tx.script(tenant_ddl(row.names(tx.catalog)))
     if row.active is not None:
         # somebody dropped the schema: answer from nothing until ingestion has built it again, instead of failing

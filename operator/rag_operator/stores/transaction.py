@@ -1,20 +1,23 @@
 """A transaction of the operator in one catalog: as the owner, fenced by the leader epoch.
 
-It opens with a read of the epoch. The first change locks the leader row FOR SHARE and looks again, so that no other
-operator can become leader between that look and the commit; a transaction that changes nothing writes nothing, not
-even a lock. Prevents: a leader frozen between "decide" and "send" that drops the table that now serves (DATA §4).
+It opens in one message, with a read of the epoch. The first change locks the leader row FOR SHARE and looks again, so
+that no other operator can become leader between that look and the commit; a transaction that changes nothing writes
+nothing, not even a lock. Prevents: a leader frozen between "decide" and "send" that drops the table that now serves
+(DATA §4).
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import lru_cache
 
+import psycopg
 from psycopg import errors
 from psycopg.abc import Params
+from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import SQL, Composable, Composed, Identifier
 
 from rag_operator.api.conditions import Reason
 from rag_operator.stores import metrics
@@ -22,12 +25,52 @@ from rag_operator.stores.errors import StoreProblem, Superseded
 from rag_operator.stores.pool import Connection
 from rag_runtime.contract.names import CatalogNames
 
-_EPOCH = SQL("SELECT epoch FROM {c}.leader")
+_OPEN = SQL("SET LOCAL ROLE {owner}; SELECT epoch FROM {c}.leader")
 _FENCE = SQL("SELECT epoch FROM {c}.leader FOR SHARE")
-_AS_OWNER = SQL("SET LOCAL ROLE {owner}")
-_AS_LOGIN = SQL("SET LOCAL ROLE NONE")
+_AS_LOGIN = SQL("SET LOCAL ROLE NONE; {statements}; SET LOCAL ROLE {owner}")
 _NOTIFY = "SELECT pg_notify(%s, %s)"
 _LOCK_TIMEOUT = "SELECT set_config('lock_timeout', %s, true)"
+
+
+@contextlib.asynccontextmanager
+async def begun(connection: Connection, opening: Composable) -> AsyncIterator[DictRow | None]:
+    """A transaction whose BEGIN travels with the statements that open it; yields the last one's first row."""
+    try:
+        cursor = await connection.execute(SQL("BEGIN; ") + opening)
+        while cursor.nextset():
+            pass
+        yield await cursor.fetchone() if cursor.description else None
+    except BaseException:
+        if connection.pgconn.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+            with contextlib.suppress(psycopg.Error):
+                await connection.rollback()
+        raise
+    await connection.commit()
+
+
+@contextlib.asynccontextmanager
+async def fenced(
+    connection: Connection, bounds: Composable, catalog: CatalogNames, epoch: int
+) -> AsyncIterator[Transaction]:
+    """A transaction as the catalog's owner; Superseded when another operator leads it."""
+    names = {"owner": Identifier(catalog.owner), "c": Identifier(catalog.schema)}
+    async with contextlib.AsyncExitStack() as stack:
+        with _catalog_expected(catalog):
+            leader = await stack.enter_async_context(begun(connection, bounds + SQL("; ") + _OPEN.format(**names)))
+        transaction = Transaction(connection, catalog, epoch)
+        transaction.check(leader)
+        yield transaction
+
+
+@contextlib.contextmanager
+def _catalog_expected(catalog: CatalogNames) -> Iterator[None]:
+    try:
+        yield
+    except (errors.UndefinedTable, errors.InvalidSchemaName, errors.InvalidParameterValue) as error:
+        raise StoreProblem(
+            Reason.CATALOG_MISMATCH,
+            f"catalog {catalog.catalog} is not in this database: point the Secret back, or restore the backup",
+        ) from error
 
 
 class Transaction:
@@ -38,18 +81,6 @@ class Transaction:
         self.epoch = epoch
         self._connection = connection
         self._fenced = False
-
-    async def open(self) -> None:
-        """Become the owner and check the epoch; Superseded when another operator leads."""
-        try:
-            await self._connection.execute(_AS_OWNER.format(owner=Identifier(self.catalog.owner)))
-            found = await self.row(_EPOCH)
-        except (errors.UndefinedTable, errors.InvalidSchemaName, errors.InvalidParameterValue) as error:
-            raise StoreProblem(
-                Reason.CATALOG_MISMATCH,
-                f"catalog {self.catalog.catalog} is not in this database: point the Secret back, or restore the backup",
-            ) from error
-        self._check(found)
 
     async def rows(self, statement: SQL, params: Params | None = None, **identifiers: str) -> list[DictRow]:
         """All rows of a query that changes nothing."""
@@ -68,11 +99,15 @@ class Transaction:
         cursor = await self._connection.execute(self._named(statement, identifiers), params)
         return await cursor.fetchall() if cursor.description else []
 
-    async def execute(self, statement: Composed) -> None:
-        """Run a composed statement after the fence: about roles, which takes no bound values."""
+    async def as_login(self, *statements: Composed) -> None:
+        """Run statements as the operator's login, after the fence: the owner may neither make roles nor schemas.
+
+        One message, nothing bound.
+        """
         await self.fence()
-        metrics.ROLES.inc()
-        await self._connection.execute(statement)
+        metrics.ROLES.inc(len(statements))
+        owner = Identifier(self.catalog.owner)
+        await self._connection.execute(_AS_LOGIN.format(statements=SQL("; ").join(statements), owner=owner))
 
     async def script(self, text: str) -> None:
         """Run DDL of the contract: several statements, nothing bound."""
@@ -89,38 +124,28 @@ class Transaction:
     async def fence(self) -> None:
         """Before the first change: hold the leader's row, so that the epoch stays until commit."""
         if not self._fenced:
-            self._check(await self.row(_FENCE))
+            self.check(await self.row(_FENCE))
             self._fenced = True
 
     async def lock_timeout(self, seconds: float) -> None:
         """Give up waiting for a lock after so long, for the rest of this transaction."""
         await self._connection.execute(_LOCK_TIMEOUT, [f"{int(seconds * 1000)}ms"])
 
-    @contextlib.asynccontextmanager
-    async def as_login(self) -> AsyncIterator[None]:
-        """Act as the operator's login within: the owner may neither make roles nor schemas."""
-        await self._connection.execute(_AS_LOGIN)
-        yield
-        # not in a finally: after an error the transaction is aborted, and takes no statement
-        await self._connection.execute(_AS_OWNER.format(owner=Identifier(self.catalog.owner)))
-
-    def verifier(self, login: str, password: str) -> str:
-        """The SCRAM-SHA-256 verifier of a password, computed here: no clear text reaches a server's log."""
-        return scram(self._connection, login, password)
-
-    def _named(self, statement: SQL, identifiers: dict[str, str]) -> Composed:
-        names: dict[str, Any] = {key: Identifier(value) for key, value in identifiers.items()}
-        return statement.format(c=Identifier(self.catalog.schema), **names)
-
-    def _check(self, row: DictRow | None) -> None:
-        found = row["epoch"] if row else None
+    def check(self, leader: DictRow | None) -> None:
+        """Superseded unless the leader row's epoch is ours."""
+        found = leader["epoch"] if leader else None
         if found != self.epoch:
             raise Superseded(
                 f"catalog {self.catalog.catalog} is led in epoch {found}, this operator's is {self.epoch}: "
                 "nothing was written"
             )
 
+    def _named(self, statement: SQL, identifiers: dict[str, str]) -> bytes:
+        return _rendered(statement.as_string(None), self.catalog.schema, tuple(identifiers.items()))
 
-def scram(connection: Connection, login: str, password: str) -> str:
-    """libpq's verifier, made without asking the server."""
-    return connection.pgconn.encrypt_password(password.encode(), login.encode(), b"scram-sha-256").decode()
+
+@lru_cache(maxsize=4096)
+def _rendered(template: str, catalog: str, identifiers: Sequence[tuple[str, str]]) -> bytes:
+    """A statement with its identifiers: rendering one costs as much as running it."""
+    names = {key: Identifier(value) for key, value in identifiers}
+    return SQL(template).format(c=Identifier(catalog), **names).as_bytes(None)
