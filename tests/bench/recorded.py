@@ -195,9 +195,9 @@ class Server:
         """Run it about another tenant. AssertionError with the server's words."""
         sql = renamed(statement.sql)
         values = [None if value is None else renamed(value) for value in statement.values]
-        if not values and sql != statement.sql:
+        if not values:  # a message of its own, of several statements perhaps
             result = self._connection.exec_(sql)
-        elif sql == statement.sql and statement.values:
+        elif sql == statement.sql:
             # psycopg's annotation leaves out NULL, which libpq takes.
             bound = cast("list[bytes]", values)
             result = self._connection.exec_prepared(self._name(statement), bound, list(statement.formats))

@@ -10,6 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from rag_operator.api.pipeline import RagPipeline
+from rag_operator.engine.coalesce import Coalescing
 from rag_operator.engine.queue import Key, WorkQueue
 from rag_operator.engine.registry import Registry
 from rag_operator.engine.settings import Settings
@@ -55,6 +56,7 @@ class Context:
     databases: Databases
     queue: WorkQueue
     registry: Registry
+    coalescing: Coalescing
     now: Callable[[], datetime]
     new_id: Callable[[], UUID]
     new_password: Callable[[], str]

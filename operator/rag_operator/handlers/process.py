@@ -16,6 +16,7 @@ from typing import Any
 import kopf
 from prometheus_client import REGISTRY
 
+from rag_operator.engine.coalesce import Coalescing
 from rag_operator.engine.context import Context
 from rag_operator.engine.controller import Controller
 from rag_operator.engine.figures import Figures
@@ -49,6 +50,7 @@ async def run(settings: Settings) -> None:
             databases=databases,
             queue=WorkQueue(time.monotonic, random.random, registry.lane),
             registry=registry,
+            coalescing=Coalescing(time.monotonic),
             now=lambda: datetime.now(UTC),
             new_id=uuid.uuid4,
             new_password=lambda: secrets.token_urlsafe(32),

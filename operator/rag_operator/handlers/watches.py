@@ -67,6 +67,7 @@ def _take(context: Context, leads: Leads, key: Key, body: kopf.Body, kind: str |
     pipeline = context.registry.pipeline_of(key) if key.kind == "tenant" else None
     if kind == "DELETED":
         context.registry.forget(key)
+        context.coalescing.forget(key)
         counted = True
     else:
         counted = context.registry.observe(key, dict(body))
@@ -77,8 +78,4 @@ def _take(context: Context, leads: Leads, key: Key, body: kopf.Body, kind: str |
     if kind == "DELETED" or not context.registry.is_echo(key, dict(body)):
         context.queue.add(key)
     if counted and pipeline is not None:
-        context.queue.add_after(pipeline, COALESCE)
-
-
-COALESCE = 1.0
-"""Seconds in which changes of many tenants become one write of their pipeline's counts."""
+        context.queue.add_after(pipeline, context.coalescing.delay(pipeline))
