@@ -9,10 +9,23 @@ ENGINE = "operator/rag_operator/engine"
 READ = "integration/kube/test_only_what_was_read_is_changed.py"
 LEASE = "integration/kube/test_of_all_candidates_one_leads.py"
 DELETION = "integration/operator/test_deletion_closes_answers_and_hangs_nowhere.py"
+PAGES = "faults/test_a_page_that_has_expired_is_listed_anew.py"
 REPLACED = "faults/test_what_is_replaced_after_a_look_is_left_alone.py"
 DRIFT = "integration/operator/test_two_resources_become_all_their_children.py::test_drift_of_any_child_is_corrected"
 
 GUARDS = (
+    Mutation(
+        "a list ends where its token has expired",
+        "what the further pages would have shown is taken for gone",
+        f"{KUBE}/client.py",
+        """            page = await self._json("GET", kind, path, accept=accept, verb="LIST")\n""",
+        """            try:\n"""
+        """                page = await self._json("GET", kind, path, accept=accept, verb="LIST")\n"""
+        """            except Exception:\n"""
+        """                return\n""",
+        f"{PAGES}::test_nothing_is_missed_and_nothing_is_deleted",
+        api=True,
+    ),
     Mutation(
         "a deletion is by name",
         "an object that another made under the name meanwhile is destroyed",
