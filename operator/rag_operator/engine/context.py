@@ -66,6 +66,10 @@ class Context:
     waiting: dict[Key, dict[Key, None]] = field(default_factory=dict)
     """By pipeline: tenants whose run waits for a slot, the longest first."""
 
+    def server_now(self) -> datetime:
+        """For ages of what others have stamped: the API server's time, whatever this machine's clock says."""
+        return self.api.clock.now() or self.now()
+
     def transaction(self, binding: Binding) -> AbstractAsyncContextManager[Transaction]:
         """A transaction in the binding's catalog, under its epoch."""
         return self.databases.transaction(binding.address, binding.catalog, binding.epoch)
