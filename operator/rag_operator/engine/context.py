@@ -10,6 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from rag_operator.api.pipeline import RagPipeline
+from rag_operator.engine.orphans import OrphanList
 from rag_operator.engine.queue import Key, WorkQueue
 from rag_operator.engine.registry import Registry
 from rag_operator.engine.settings import Settings
@@ -63,6 +64,7 @@ class Context:
     shards: dict[Key, set[int]] = field(default_factory=dict)
     slots: dict[Key, asyncio.Lock] = field(default_factory=dict)
     settled: Settled = field(default_factory=Settled)
+    orphans: OrphanList = field(default_factory=OrphanList)
     waiting: dict[Key, dict[Key, None]] = field(default_factory=dict)
     """By pipeline: tenants whose run waits for a slot, the longest first."""
 

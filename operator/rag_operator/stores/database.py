@@ -31,6 +31,8 @@ _BOUNDS = """
 SELECT set_config('statement_timeout', %(all)s, true), set_config('idle_in_transaction_session_timeout', %(all)s, true),
   set_config('lock_timeout', %(lock)s, true), set_config('search_path', 'pg_catalog, pg_temp', true)
 """
+_EPOCH = SQL("SELECT epoch FROM {c}.leader")
+_READ_ONLY = "SET TRANSACTION READ ONLY"
 _HOLDER = SQL("SELECT holder FROM {c}.leader")
 _TAKE = SQL("UPDATE {c}.leader SET epoch = epoch + 1, holder = %s, taken_at = now() RETURNING epoch")
 _END = """
@@ -93,6 +95,16 @@ class Databases:
         """A transaction as the catalog's owner. Superseded when the catalog's epoch isn't ours any more."""
         async with self.session(address, deadline) as connection:
             transaction = Transaction(connection, catalog, epoch)
+            await transaction.open()
+            yield transaction
+
+    @contextlib.asynccontextmanager
+    async def reading(self, address: DatabaseAddress, catalog: CatalogNames) -> AsyncIterator[Transaction]:
+        """A read-only transaction beside whoever leads the catalog."""
+        async with self.session(address) as connection:
+            await connection.execute(_READ_ONLY)
+            row = await (await connection.execute(_in(catalog, _EPOCH))).fetchone()
+            transaction = Transaction(connection, catalog, row["epoch"] if row else 0)
             await transaction.open()
             yield transaction
 
