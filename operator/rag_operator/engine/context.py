@@ -11,6 +11,7 @@ from uuid import UUID
 
 from rag_operator.api.pipeline import RagPipeline
 from rag_operator.engine.coalesce import Coalescing
+from rag_operator.engine.orphans import OrphanList
 from rag_operator.engine.queue import Key, WorkQueue
 from rag_operator.engine.registry import Registry
 from rag_operator.engine.settings import Settings
@@ -65,8 +66,13 @@ class Context:
     shards: dict[Key, set[int]] = field(default_factory=dict)
     slots: dict[Key, asyncio.Lock] = field(default_factory=dict)
     settled: Settled = field(default_factory=Settled)
+    orphans: OrphanList = field(default_factory=OrphanList)
     waiting: dict[Key, dict[Key, None]] = field(default_factory=dict)
     """By pipeline: tenants whose run waits for a slot, the longest first."""
+
+    def server_now(self) -> datetime:
+        """For ages of what others have stamped: the API server's time, whatever this machine's clock says."""
+        return self.api.clock.now() or self.now()
 
     def transaction(self, binding: Binding) -> AbstractAsyncContextManager[Transaction]:
         """A transaction in the binding's catalog, under its epoch."""

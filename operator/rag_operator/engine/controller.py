@@ -43,6 +43,7 @@ class Controller:
         """Reconcile until cancelled. A new term starts with nothing remembered: every binding takes its epoch anew."""
         self._context.bindings.clear()
         self._context.settled.clear()
+        self._context.orphans.clear()
         self._context.waiting.clear()
         self._context.queue.clear()
         try:

@@ -22,7 +22,7 @@ class Figures(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """All families."""
         parts: tuple[Callable[[], Iterator[GaugeMetricFamily]], ...]
-        parts = (self._queue, self._leadership, self._databases, self._resources)
+        parts = (self._queue, self._leadership, self._databases, self._resources, self._orphans)
         for part in parts:
             yield from part()
 
@@ -70,6 +70,15 @@ class Figures(Collector):
         for (kind, said), number in sorted(self._context.registry.census.counts().items()):
             family.add_metric([kind, *said], number)
         yield family
+
+    def _orphans(self) -> Iterator[GaugeMetricFamily]:
+        found = _family("rag_operator_orphans", "What catalogs hold that no RagTenant claims, by what it is.", "what")
+        for what, number in self._context.orphans.counts().items():
+            found.add_metric([what], number)
+        yield found
+        kept = _family("rag_operator_retained_tenants", "Deleted tenants whose data is kept, as their policy asks.")
+        kept.add_metric([], self._context.orphans.retained())
+        yield kept
 
 
 def _family(name: str, about: str, *labels: str) -> GaugeMetricFamily:

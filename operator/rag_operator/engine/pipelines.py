@@ -27,6 +27,7 @@ from rag_operator.engine.bind import Bound, bind, catalog_of
 from rag_operator.engine.context import BACK_OFF, Binding, Context
 from rag_operator.engine.deletion import PipelineDeletion
 from rag_operator.engine.finalizer import add_finalizer
+from rag_operator.engine.janitor import look_for_orphans
 from rag_operator.engine.listening import Listeners
 from rag_operator.engine.optional import bring_monitors
 from rag_operator.engine.pods import pods_trouble
@@ -114,6 +115,7 @@ class PipelineReconciler:
         if live is None or again is None:
             self._listeners.stop(key)
             self._context.bindings.pop(key, None)
+            self._context.orphans.forget(key)
         else:
             await self._keep_bound(key, live)
         self._wake_tenants(key)
@@ -173,6 +175,7 @@ class PipelineReconciler:
         self._context.bindings[key] = bound.binding
         self._last_profiles[pipeline.metadata.uid] = bound.binding.profiles
         self._listeners.ensure(key, bound.binding)
+        await look_for_orphans(self._context, key, bound.binding)
         if before is None or before.pipeline.metadata.generation != pipeline.metadata.generation:
             self._wake_tenants(key)
         return bound

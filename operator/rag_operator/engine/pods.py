@@ -12,4 +12,4 @@ from rag_operator.kube.kinds import POD
 async def pods_trouble(context: Context, namespace: str, labels: Mapping[str, str]) -> str:
     """What keeps the pods of these labels from running, or nothing."""
     selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
-    return trouble_of(await context.api.list(POD, namespace, selector), context.now())
+    return trouble_of(await context.api.list(POD, namespace, selector), context.server_now())

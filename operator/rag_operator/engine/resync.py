@@ -55,6 +55,7 @@ class Resync:
         metrics.RESYNCS.inc()
         began = time.monotonic()
         listed = await self._list()
+        self._context.orphans.all_are_known()
         children, marks = await list_children(self._context), await catalog_marks(self._context)
         metrics.RESYNC_SECONDS.observe(time.monotonic() - began)
         registry, settled = self._context.registry, self._context.settled

@@ -78,7 +78,7 @@ class Revisions:
         former = sorted((r for r in known if r.state in ("Retained", "Retiring")), key=lambda r: r.number)
         for revision in former[: max(0, len(former) - RETAINED)]:
             since = revision.replaced_at
-            if since is None or self._context.now() - since > RETIRE_AFTER:
+            if since is None or self._context.server_now() - since > RETIRE_AFTER:
                 async with self._context.transaction(binding) as tx:
                     done = await retire(tx, row.id, revision.number)
                 if done.retired:

@@ -80,7 +80,7 @@ class Runs:
         kind, message, when = outcome
         if kind == "Complete":
             return Run(RunState.DONE, handled=pending or handled or None)
-        if (self._context.now() - when).total_seconds() > RETRY_AFTER:
+        if (self._context.server_now() - when).total_seconds() > RETRY_AFTER:
             await self._context.api.delete(JOB, job)
         return Run(RunState.FAILED, f"Job {job['metadata']['name']} failed: {message}; it is started anew")
 

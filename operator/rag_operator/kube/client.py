@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 import aiohttp
 from kubernetes.aio import client, config
 
+from rag_operator.kube.clock import ServerClock
 from rag_operator.kube.errors import ApiUnavailableError, ConflictError, error_of
 from rag_operator.kube.kinds import Kind
 from rag_operator.kube.metrics import CALLS, NO_ANSWER, WRITES
@@ -33,6 +34,7 @@ class Api:
     def __init__(self, configuration: client.Configuration) -> None:
         self._configuration = configuration
         self._client = client.ApiClient(configuration)
+        self.clock = ServerClock()
 
     @classmethod
     async def connect(cls, kubeconfig: str | None) -> Api:
@@ -191,6 +193,7 @@ class Api:
         try:
             response = await sending
             code = str(response.status)
+            self.clock.hear(response.headers.get("Date", ""))
             return response
         finally:
             CALLS.labels(verb, kind.plural, code).inc()

@@ -30,6 +30,7 @@ _NAME_BYTES = 63
 _BOUNDS = SQL("""
 SET LOCAL statement_timeout = {all}; SET LOCAL idle_in_transaction_session_timeout = {all};
 SET LOCAL lock_timeout = {lock}; SET LOCAL search_path = pg_catalog, pg_temp""")
+_READ_ONLY = SQL("; SET TRANSACTION READ ONLY")
 _HOLDER = SQL("SELECT holder FROM {c}.leader")
 _TAKE = SQL("UPDATE {c}.leader SET epoch = epoch + 1, holder = %s, taken_at = now() RETURNING epoch")
 _END = """
@@ -84,6 +85,15 @@ class Databases:
         async with (
             self._bounded(address, deadline) as (connection, bounds),
             fenced(connection, bounds, catalog, epoch) as transaction,
+        ):
+            yield transaction
+
+    @contextlib.asynccontextmanager
+    async def reading(self, address: DatabaseAddress, catalog: CatalogNames) -> AsyncIterator[Transaction]:
+        """A read-only transaction beside whoever leads the catalog."""
+        async with (
+            self._bounded(address, None) as (connection, bounds),
+            fenced(connection, bounds + _READ_ONLY, catalog, None) as transaction,
         ):
             yield transaction
 

@@ -50,14 +50,15 @@ async def begun(connection: Connection, opening: Composable) -> AsyncIterator[Di
 
 @contextlib.asynccontextmanager
 async def fenced(
-    connection: Connection, bounds: Composable, catalog: CatalogNames, epoch: int
+    connection: Connection, bounds: Composable, catalog: CatalogNames, epoch: int | None
 ) -> AsyncIterator[Transaction]:
-    """A transaction as the catalog's owner; Superseded when another operator leads it."""
+    """A transaction as the catalog's owner; Superseded when another operator leads it than in this epoch, if any."""
     names = {"owner": Identifier(catalog.owner), "c": Identifier(catalog.schema)}
     async with contextlib.AsyncExitStack() as stack:
         with _catalog_expected(catalog):
             leader = await stack.enter_async_context(begun(connection, bounds + SQL("; ") + _OPEN.format(**names)))
-        transaction = Transaction(connection, catalog, epoch)
+        current = int(leader["epoch"]) if leader else 0
+        transaction = Transaction(connection, catalog, current if epoch is None else epoch)
         transaction.check(leader)
         yield transaction
 

@@ -9,10 +9,24 @@ ENGINE = "operator/rag_operator/engine"
 READ = "integration/kube/test_only_what_was_read_is_changed.py"
 LEASE = "integration/kube/test_of_all_candidates_one_leads.py"
 DELETION = "integration/operator/test_deletion_closes_answers_and_hangs_nowhere.py"
+CLOCKS = "faults/test_a_wrong_clock_changes_nothing.py"
+PAGES = "faults/test_a_page_that_has_expired_is_listed_anew.py"
 REPLACED = "faults/test_what_is_replaced_after_a_look_is_left_alone.py"
 DRIFT = "integration/operator/test_two_resources_become_all_their_children.py::test_drift_of_any_child_is_corrected"
 
 GUARDS = (
+    Mutation(
+        "a list ends where its token has expired",
+        "what the further pages would have shown is taken for gone",
+        f"{KUBE}/client.py",
+        """            page = await self._json("GET", kind, path, accept=accept, verb="LIST")\n""",
+        """            try:\n"""
+        """                page = await self._json("GET", kind, path, accept=accept, verb="LIST")\n"""
+        """            except Exception:\n"""
+        """                return\n""",
+        f"{PAGES}::test_nothing_is_missed_and_nothing_is_deleted",
+        api=True,
+    ),
     Mutation(
         "a deletion is by name",
         "an object that another made under the name meanwhile is destroyed",
@@ -132,6 +146,24 @@ GUARDS = (
     ),
 )
 LEADERSHIP = (
+    Mutation(
+        "a Lease's age is told by its renewTime",
+        "a holder whose clock is ahead keeps the lead when it is dead",
+        f"{KUBE}/lease.py",
+        "self.monotonic() - self._seen[1] < DURATION:",
+        """(self.wall() - datetime.fromisoformat(str(spec["renewTime"]))).total_seconds() < DURATION:""",
+        f"{CLOCKS}::test_a_dead_holder_s_lease_is_taken_after_its_duration_whatever_time_it_was_renewed",
+        api=True,
+    ),
+    Mutation(
+        "a failed run's age is told by the machine's clock",
+        "where that is ahead, a run that fails is started anew again and again",
+        f"{ENGINE}/runs.py",
+        "self._context.server_now() - when",
+        "self._context.now() - when",
+        f"{CLOCKS}::test_a_failed_run_waits_for_its_time_also_where_the_clock_is_ahead",
+        api=True,
+    ),
     Mutation(
         "a Lease is written whoever renewed it meanwhile",
         "two candidates take it at once",

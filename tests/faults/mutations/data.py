@@ -113,11 +113,11 @@ IDENTITY = (
     ),
     Mutation(
         "a schema is named by the tenant alone",
-        "the next tenant of the name finds a schema that is not empty",
+        "two tenants of a name, of two namespaces or two pipelines on one database, share their data",
         f"{CONTRACT}/names.py",
         """return f"rag_{readable}_{self.incarnation.hex[:10]}\"""",
         """return f"rag_{readable}_0000000000\"""",
-        f"{TENANT}::test_a_new_tenant_is_open_and_empty",
+        f"{TENANT}::test_tenants_of_one_name_in_two_namespaces_share_nothing",
     ),
     Mutation(
         "roles are named by the tenant, not by the catalog",
@@ -282,7 +282,7 @@ POINTER = (
         f"{STORES}/promotion.py",
         "    await tx.change(_END_RUNS, [revision], s=schema)\n",
         "",
-        f"{RETIREMENT}::test_a_retiring_revision_takes_no_batch_and_is_not_promoted",
+        f"{RETIREMENT}::test_a_job_of_a_retiring_revision_has_lost_its_lease",
     ),
     Mutation(
         "dropping waits for a reader as long as it takes",

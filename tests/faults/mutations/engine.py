@@ -8,6 +8,7 @@ ENGINE = "operator/rag_operator/engine"
 QUEUE = "unit/engine/test_the_queue_hands_each_key_to_one_worker.py"
 REGISTRY = "unit/engine/test_the_registry_counts_what_was_read_last.py"
 WEATHER = "faults/test_bad_weather_is_waited_out.py::test_it_ends_where_it_would_have"
+ORPHANS = "unit/engine/test_orphans_are_what_nobody_claims.py"
 BREAKER = "unit/stores/test_a_breaker_fails_fast_until_its_next_trial.py"
 BUILD = "unit/build"
 
@@ -120,6 +121,22 @@ MUTATIONS = (
         "                pass\n",
         f"{WEATHER}[a deletion is not heard of]",
         api=True,
+    ),
+    Mutation(
+        "orphans are looked for before all RagTenants are known",
+        "each tenant of a new leader is told of as an orphan",
+        f"{ENGINE}/orphans.py",
+        "return self._round > 0 and self._looked",
+        "return self._looked",
+        f"{ORPHANS}::test_a_catalog_is_looked_at_when_all_are_known_then_once_a_resync_and_at_every_new_connection",
+    ),
+    Mutation(
+        "retained tenants are orphans",
+        "what policy keeps is told of as if nobody knew of it",
+        f"{ENGINE}/orphans.py",
+        "        if tenant.state != RETAINED and Key(",
+        "        if Key(",
+        f"{ORPHANS}::test_a_tenant_is_an_orphan_in_every_state_but_the_one_that_keeps_it_on_purpose",
     ),
     Mutation(
         "a breaker lets every caller try",

@@ -33,7 +33,7 @@ MUTATIONS = (
         FUNCTIONS,
         "AND revision = $1 AND shard = $2 AND epoch = $3', p.schema)\n    INTO n USING revision, shard, epoch;",
         "AND revision = $1 AND shard = $2 AND $3 IS NOT NULL', p.schema)\n    INTO n USING revision, shard, epoch;",
-        f"{HOLDER}::test_a_zombie_index_run_with_an_old_epoch_is_refused",
+        f"{HOLDER}::test_a_batch_begins_for_the_holder_only",
     ),
     Mutation(
         "numbers are drawn without the fence",

@@ -185,6 +185,19 @@ async def test_the_lease_is_renewed_while_an_embedding_takes_longer_than_it_last
     assert len(desk.chunks()) == 1
 
 
+async def test_a_batch_begins_for_the_holder_only(desk: Desk) -> None:
+    """Before the watermark is looked at, chunks are removed: a zombie must not get there."""
+    await _synced(desk)
+    await _batch_in_hand(desk)
+    old = await _take(desk, "old", INDEX)
+    _expire(desk)
+    new = await _take(desk, "new", INDEX)
+    async with desk.store.session() as session:
+        with pytest.raises(Superseded):
+            await session.rows(revisions.BEGIN, [1, 0, old.epoch])
+        await session.rows(revisions.BEGIN, [1, 0, new.epoch])
+
+
 async def test_the_watermark_itself_moves_for_the_holder_only(desk: Desk) -> None:
     """Also without the look at the lease that begins a batch: a zombie may have passed it before it was superseded."""
     await _synced(desk)

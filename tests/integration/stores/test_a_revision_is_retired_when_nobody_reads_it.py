@@ -92,6 +92,19 @@ async def test_a_retiring_revision_takes_no_batch_and_is_not_promoted(
         assert job.revision("one") == 3
 
 
+async def test_a_job_of_a_retiring_revision_has_lost_its_lease(
+    world: World, swapped: tuple[TenantRow, int, int]
+) -> None:
+    row, first, _ = swapped
+    with Ingestion(world, row) as job:
+        epoch = job.call("SELECT epoch FROM {c}.take('Index', %s, 0, 'job', '1 min')", first)
+        job.call("SELECT {c}.keep('Index', %s, 0, %s, '1 min')", first, epoch)
+        assert (await step(world, row, first)).refusal is Refusal.BEGUN
+        with pytest.raises(psycopg.DatabaseError) as refused:
+            job.call("SELECT {c}.keep('Index', %s, 0, %s, '1 min')", first, epoch)
+        assert refused.value.diag.sqlstate == "RG001"
+
+
 async def test_deletes_go_on_while_a_revision_retires(world: World, swapped: tuple[TenantRow, int, int]) -> None:
     row, first, second = swapped
     await step(world, row, first)

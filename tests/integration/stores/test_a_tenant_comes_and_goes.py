@@ -52,6 +52,11 @@ async def test_a_new_tenant_is_open_and_empty(world: World) -> None:
         assert await read_tenant(tx, "rag", "nobody") is None
 
 
+async def test_tenants_of_one_name_in_two_namespaces_share_nothing(world: World) -> None:
+    one, other = await ensure(world, request_for("acme")), await ensure(world, request_for("acme", namespace="other"))
+    assert not {one.schema, one.reader, one.ingestion} & {other.schema, other.reader, other.ingestion}
+
+
 async def test_a_second_identical_call_writes_nothing_and_tells_nobody(world: World) -> None:
     request = request_for("acme")
     first = await ensure(world, request)

@@ -1,0 +1,46 @@
+"""A5: the second page of a list answers 410. What it would have shown is neither missed nor taken for gone."""
+
+from __future__ import annotations
+
+import urllib.request
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.faults.conftest import Stages
+from tests.faults.paging import Expiring
+from tests.faults.script import ALL
+from tests.support.operator import HANDBOOK, OperatorProcess, eventually, pipeline, tenant
+
+pytestmark = pytest.mark.integration
+KNOWN = ("acme", "beta", "gamma")
+
+
+@pytest.mark.parametrize("go_on", [True, False] if ALL else [True], ids=lambda given: "a token" if given else "none")
+def test_nothing_is_missed_and_nothing_is_deleted(go_on: bool, stages: Stages) -> None:
+    with stages() as on:
+        on.start()
+        on.apply(pipeline(), HANDBOOK, on.database_secret(), *(tenant(name, suspend=True) for name in KNOWN))
+        before = on.settled(lambda: on.has(*(f"cronjob/{name}-ingest" for name in KNOWN)))
+        on.wire.weather = weather = Expiring(times=2, go_on=go_on)
+        on.start_again()
+        tenants = next(path for path in _lists(weather, on.here.namespace) if path.endswith("ragtenants"))
+        eventually(lambda: weather.whole[tenants] >= len(KNOWN) - 1, "the list is had after all")
+        assert weather.expired[tenants] == 2
+        written = len(on.script.trace)
+        assert on.settled(lambda: on.has(*(f"cronjob/{name}-ingest" for name in KNOWN))) == before
+        assert not [line for line in on.script.trace[written:] if line.startswith("DELETE")]
+        assert _vanished(on.through.replicas[-1]) == 0
+
+
+def _lists(weather: Expiring, namespace: str) -> set[str]:
+    return eventually(lambda: {p for p in weather.expired if p.endswith("ragtenants") and namespace in p}, "an expiry")
+
+
+def _vanished(replica: OperatorProcess) -> float:
+    """How often a list was believed that an object is gone."""
+    port = replica.environment["RAG_OPERATOR_METRICS_PORT"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        families = list(text_string_to_metric_families(answer.read().decode()))
+    differences = [sample for family in families for sample in family.samples if "differences" in sample.name]
+    return sum(sample.value for sample in differences if sample.labels.get("difference") == "vanished")
