@@ -97,7 +97,7 @@ async def test_a_job_of_a_retiring_revision_has_lost_its_lease(
 ) -> None:
     row, first, _ = swapped
     with Ingestion(world, row) as job:
-        epoch = job.call("SELECT epoch FROM {c}.take('Index', %s, 0, 'job', '1 min')", first)
+        epoch = job.call("SELECT epoch FROM {c}.take('Index', %s, 0, 'index', '1 min')", first)
         job.call("SELECT {c}.keep('Index', %s, 0, %s, '1 min')", first, epoch)
         assert (await step(world, row, first)).refusal is Refusal.BEGUN
         with pytest.raises(psycopg.DatabaseError) as refused:
