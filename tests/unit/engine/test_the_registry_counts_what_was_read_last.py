@@ -11,7 +11,7 @@ TENANT = Key("tenant", "rag", "acme")
 
 def _body(version: str, ready: str = "False", pipeline: str = "support") -> dict[str, Any]:
     return {
-        "metadata": {"resourceVersion": version},
+        "metadata": {"namespace": "rag", "resourceVersion": version},
         "spec": {"pipelineRef": {"name": pipeline}},
         "status": {"conditions": [{"type": "Ready", "status": ready}]},
     }
