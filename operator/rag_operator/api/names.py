@@ -111,7 +111,7 @@ def runtime_config(pipeline: str, content_hash: str) -> str:
 
 
 def ingest(tenant: str) -> str:
-    """CronJob of a tenant's ingestion; short enough for one."""
+    """CronJob of a tenant's ingestion, short enough for one; and NetworkPolicy, where its pipeline lives elsewhere."""
     return child(tenant, "ingest", MAX_CRONJOB_NAME)
 
 

@@ -51,7 +51,9 @@ class Controller:
                 group.create_task(self._resync.run())
                 period = self._context.settings.resync_seconds
                 group.create_task(self._context.discovery.run(period, self._kinds_changed))
-                group.create_task(Namespaces(self._context).run())
+                named = self._context.settings.watch_namespaces
+                namespaces = Namespaces(self._context.api, self._context.registry, self._context.queue, named)
+                group.create_task(namespaces.run())
                 for kind in (DEPLOYMENT, STATEFUL_SET, JOB):
                     for namespace in self._context.settings.watch_namespaces or (None,):
                         selector = f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY}"

@@ -10,8 +10,9 @@ import logging
 from collections.abc import Mapping
 
 from rag_operator.api.errors import PermanentError, TransientError
-from rag_operator.engine.context import Context
-from rag_operator.kube.client import Object
+from rag_operator.engine.queue import WorkQueue
+from rag_operator.engine.registry import Registry
+from rag_operator.kube.client import Api, Object
 from rag_operator.kube.kinds import NAMESPACE
 from rag_operator.kube.watch import watch_children
 
@@ -21,26 +22,29 @@ PERIOD = 10.0
 
 
 class Namespaces:
-    """The labels seen last, as a number for each namespace."""
+    """The labels seen last, as a number for each namespace. `named` are those to ask; empty: all are watched."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, api: Api, registry: Registry, queue: WorkQueue, named: tuple[str, ...]) -> None:
+        self._api = api
+        self._registry = registry
+        self._queue = queue
+        self._named = named
         self._labels: dict[str, int] = {}
 
     async def run(self) -> None:
         """For ever, across every outage."""
-        if not self._context.settings.watch_namespaces:
-            await watch_children(self._context.api, NAMESPACE, None, "", self._seen)
+        if not self._named:
+            await watch_children(self._api, NAMESPACE, None, "", self._seen)
         while True:
             await self._look()
             await asyncio.sleep(PERIOD)
 
     async def _look(self) -> None:
-        for name in self._context.settings.watch_namespaces:
-            if not self._context.registry.guests_in(name):
+        for name in self._named:
+            if not self._registry.guests_in(name):
                 continue
             try:
-                live = await self._context.api.get(NAMESPACE, None, name)
+                live = await self._api.get(NAMESPACE, None, name)
             except (TransientError, PermanentError) as error:
                 log.warning("namespace %s: %s", name, error)
                 continue
@@ -53,5 +57,5 @@ class Namespaces:
         if self._labels.get(meta["name"]) == mark:
             return
         self._labels[meta["name"]] = mark
-        for guest in self._context.registry.guests_in(meta["name"]):
-            self._context.queue.add(guest)
+        for guest in self._registry.guests_in(meta["name"]):
+            self._queue.add(guest)
