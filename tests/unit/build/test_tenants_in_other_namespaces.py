@@ -27,6 +27,7 @@ NAMESPACES = {
     "sales": {"kubernetes.io/metadata.name": "sales", "rag.example/tenants": "true"},
     "other": {"kubernetes.io/metadata.name": "other"},
 }
+BOTH, NEITHER = (True, True), (False, False)
 ALLOWED = PIPELINES["of labelled namespaces"]
 
 
@@ -36,8 +37,8 @@ def pod_labels(of: RagPipeline, who: RagTenant) -> dict[str, str]:
     return found
 
 
-def reaches_the_database(made: list[Manifest], namespace: str, labels: dict[str, str]) -> bool:
-    """By the rules that the local cluster's network makes of the policies, both ways."""
+def ways_opened(made: list[Manifest], namespace: str, labels: dict[str, str]) -> tuple[bool, bool]:
+    """Out of the pod, and into the database, by the rules that the local cluster's network makes of the policies."""
     store = names.pipeline_selector("shared", names.COMPONENT_POSTGRES)
     pods = (policies.Pod("rag", DATABASE, store), policies.Pod(namespace, "10.77.0.2", labels))
     labelled = {name: NAMESPACES[name] | {"kubernetes.io/metadata.name": name} for name in NAMESPACES}
@@ -46,7 +47,7 @@ def reaches_the_database(made: list[Manifest], namespace: str, labels: dict[str,
     opened = [line for line in script if "--set-xmark 0x0" in line and "--dport 5432" in line]
     assert any(f"-d {DATABASE}/32 -m mark" in line for line in script), "the database is closed"
     assert any("-s 10.77.0.2/32 -m mark" in line for line in script), "the caller is closed"
-    return any(out in line for line in opened) and any(into in line for line in opened)
+    return any(out in line for line in opened), any(into in line for line in opened)
 
 
 def policies_of(of: RagPipeline, *guests: RagTenant) -> list[Manifest]:
@@ -71,13 +72,13 @@ def test_a_tenant_beside_its_pipeline_is_built_the_same_whether_or_not_it_says_w
 
 def test_guests_of_allowed_namespaces_reach_the_database_and_those_of_others_do_not() -> None:
     labels = pod_labels(ALLOWED, guest())
-    assert reaches_the_database(policies_of(ALLOWED, guest()), "sales", labels)
+    assert ways_opened(policies_of(ALLOWED, guest()), "sales", labels) == BOTH
     stranger = guest("other")
-    assert not reaches_the_database(policies_of(ALLOWED, stranger), "other", pod_labels(ALLOWED, stranger))
+    assert not ways_opened(policies_of(ALLOWED, stranger), "other", pod_labels(ALLOWED, stranger))[1]
     everyone = pipeline({"database": {"managed": {}}, "tenancy": {"namespaces": {"from": "All"}}}, "shared")
-    assert reaches_the_database(policies_of(everyone, stranger), "other", pod_labels(everyone, stranger))
+    assert ways_opened(policies_of(everyone, stranger), "other", pod_labels(everyone, stranger)) == BOTH
     own = pod_labels(ALLOWED, tenant(of="shared"))
-    assert reaches_the_database(policies_of(ALLOWED), "rag", own)
+    assert ways_opened(policies_of(ALLOWED), "rag", own) == BOTH
 
 
 def test_pods_of_a_pipeline_of_the_same_name_elsewhere_do_not_reach_it() -> None:
@@ -85,12 +86,12 @@ def test_pods_of_a_pipeline_of_the_same_name_elsewhere_do_not_reach_it() -> None
     labels = pod_labels(there, tenant(of="shared", namespace="sales"))
     assert names.LABEL_PIPELINE_NAMESPACE not in labels
     made = [*policies_of(ALLOWED, guest()), *policies_of(there)]
-    assert not reaches_the_database(made, "sales", labels)
+    assert ways_opened(made, "sales", labels) == NEITHER
     beside = tenant({"pipelineRef": {"name": "shared", "namespace": "sales"}})
     theirs = pod_labels(there, beside)
     assert theirs[names.LABEL_PIPELINE_NAMESPACE] == "sales"
     made = [*policies_of(ALLOWED), *policies_of(there, beside)]
-    assert not reaches_the_database(made, "rag", theirs), "a guest of another pipeline, beside ours"
+    assert ways_opened(made, "rag", theirs) == NEITHER, "a guest of another pipeline, beside ours"
 
 
 def test_a_guest_goes_where_its_pipelines_own_tenants_go() -> None:
