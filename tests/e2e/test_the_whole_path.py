@@ -167,6 +167,11 @@ ANOTHER_CACHE = "a managed cache goes when another takes its place (integration/
 UNUSED_HERE = {
     **{(*kind, verb): NOT_INSTALLED for kind in OPTIONAL_KINDS for verb in ("get", "create", "patch", "delete")},
     ("", "namespaces", "get"): NOTHING_DELETED,
+    (
+        "networking.k8s.io",
+        "networkpolicies",
+        "list",
+    ): "asked where tenants live in other namespaces (integration/operator)",
     ("", "secrets", "patch"): "a login's Secret that another hand edited is brought back (integration/operator)",
     ("", "serviceaccounts", "create"): ACCOUNTS,
     ("", "serviceaccounts", "patch"): ACCOUNTS,

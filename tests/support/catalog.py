@@ -19,7 +19,7 @@ PASSWORD = "a-test-password"
 
 
 def api_key_of(name: str) -> str:
-    """The API key of a test tenant."""
+    """The API key of a test tenant; one in another namespace than `rag` is called namespace/name."""
     return f"rag_{name}_key"
 
 
@@ -52,6 +52,7 @@ class TestCatalog:
     def add_tenant(self, name: str, namespace: str = "rag") -> TenantNames:
         """A tenant with schema, roles, pointer and one API key."""
         tenant = TenantNames(self.names, uuid4(), name)
+        known_as = name if namespace == "rag" else f"{namespace}/{name}"
         with psycopg.connect(self.dsn) as admin:
             admin.execute(f"CREATE ROLE {tenant.ingestion} LOGIN PASSWORD '{PASSWORD}'")
             admin.execute(f"CREATE ROLE {tenant.reader} NOLOGIN ROLE {self.names.query_login(0)}")
@@ -69,7 +70,7 @@ class TestCatalog:
                     tenant.schema,
                     tenant.reader,
                     tenant.ingestion,
-                    [hashlib.sha256(api_key_of(name).encode()).hexdigest()],
+                    [hashlib.sha256(api_key_of(known_as).encode()).hexdigest()],
                 ],
             )
             admin.execute(

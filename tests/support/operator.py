@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -203,6 +203,19 @@ def world(api: Kubernetes, folder: Path) -> Iterator[World]:
             _release(made)
             api.kubectl("delete", "clusterrolebinding", f"admin-{namespace}")
             api.kubectl("delete", "serviceaccount", namespace, "-n", HOME)
+
+
+@contextmanager
+def beside(here: World, labels: dict[str, str] | None = None) -> Iterator[World]:
+    """Another namespace, for the same operators where they are told to watch it; at the end they are gone."""
+    with here.api.namespace("beside", labels) as namespace:
+        made = replace(here, namespace=namespace)
+        try:
+            yield made
+        finally:
+            for replica in here.replicas:
+                replica.stop(signal.SIGKILL)
+            _release(made)
 
 
 def _release(made: World) -> None:

@@ -89,14 +89,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   verbs: [get, create, patch, delete]
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
-  verbs: [get, create, patch, delete]
+  verbs: [get, list, create, patch, delete]
 - apiGroups: [""]
   resources: [events]
   verbs: [create]
-# Whether a namespace is being deleted: then nothing may wait for what is in it.
+# Whether a namespace is being deleted: then nothing may wait for what is in it. And by labels, whether a pipeline takes
+# tenants from there: in the whole cluster they are watched, named namespaces are asked by name.
 - apiGroups: [""]
   resources: [namespaces]
-  verbs: [get]
+  verbs: [get{{ if not .Values.watchNamespaces }}, list, watch{{ end }}]
 {{- end }}
 
 {{- define "rag-operator.environment" -}}

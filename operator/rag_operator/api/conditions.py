@@ -59,11 +59,14 @@ class Reason(StrEnum):
     REFUSED = "Refused"
     PIPELINE_NOT_FOUND = "PipelineNotFound"
     PIPELINE_NOT_READY = "PipelineNotReady"
+    NOT_ALLOWED_BY_PIPELINE = "NotAllowedByPipeline"
+    NAMESPACE_NOT_WATCHED = "NamespaceNotWatched"
     TENANTS_REMAIN = "TenantsRemain"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105  a reason, no secret
     SECRET_INVALID = "SecretInvalid"  # noqa: S105
     CA_NOT_FOUND = "CANotFound"
     CA_INVALID = "CAInvalid"
+    SERVICE_ACCOUNT_NOT_FOUND = "ServiceAccountNotFound"
     SOURCE_NOT_FOUND = "SourceNotFound"
     RETAINED_DATA = "RetainedData"
     # the database

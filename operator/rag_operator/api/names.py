@@ -24,6 +24,8 @@ FIELD_MANAGER_REPLICAS = "rag-operator-replicas"
 """Holds the number of query pods while it goes from the spec's hands into an autoscaler's."""
 
 LABEL_PIPELINE = f"{GROUP}/pipeline"
+LABEL_PIPELINE_NAMESPACE = f"{GROUP}/pipeline-namespace"
+"""On children of tenants whose pipeline is in another namespace: there may be a pipeline of that name here too."""
 LABEL_TENANT = f"{GROUP}/tenant"
 LABEL_COMPONENT = "app.kubernetes.io/component"
 LABEL_INSTANCE = "app.kubernetes.io/instance"
@@ -109,7 +111,7 @@ def runtime_config(pipeline: str, content_hash: str) -> str:
 
 
 def ingest(tenant: str) -> str:
-    """CronJob of a tenant's ingestion; short enough for one."""
+    """CronJob of a tenant's ingestion, short enough for one; and NetworkPolicy, where its pipeline lives elsewhere."""
     return child(tenant, "ingest", MAX_CRONJOB_NAME)
 
 

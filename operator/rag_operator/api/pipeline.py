@@ -34,6 +34,7 @@ from rag_operator.api.observability import Observability
 from rag_operator.api.pipeline_status import RagPipelineStatus
 from rag_operator.api.pod import Pod, WorkloadPod
 from rag_operator.api.scaling import Scaling
+from rag_operator.api.tenancy import Tenancy
 
 
 class ManagedDatabase(Model):
@@ -348,6 +349,8 @@ class RagPipelineSpec(Model):
     """Number of query pods."""
     ingestion: Ingestion = Ingestion()
     """The tenants' ingestion Jobs."""
+    tenancy: Tenancy = Tenancy()
+    """Where its tenants may live."""
     access: Access = Access()
     """Who may call the query service."""
     observability: Observability = Observability()

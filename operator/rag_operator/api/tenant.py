@@ -18,7 +18,7 @@ from rag_operator.api.common import (
     unique_by,
 )
 from rag_operator.api.conditions import Conditions
-from rag_operator.api.formats import CronSchedule, Label, MetadataKey, PageAddress
+from rag_operator.api.formats import CronSchedule, Label, MetadataKey, ObjectName, PageAddress
 
 Glob = Annotated[str, Field(min_length=1, max_length=256)]
 Globs = Annotated[tuple[Glob, ...], ListSet(), Field(max_length=64), unique]
@@ -63,11 +63,22 @@ class Source(Model):
     """Put on every document of this source, for filters."""
 
 
+class PipelineRef(Model):
+    """Names a RagPipeline."""
+
+    name: ObjectName
+    """Name of the pipeline."""
+    namespace: ObjectName | None = None
+    """Namespace of the pipeline; absent means the tenant's own. One of another namespace must allow the tenant's by its
+    spec.tenancy.namespaces, and what it names for ingestion pods (keys of models, certificates, pull Secrets, the
+    ServiceAccount) must be in the tenant's namespace too."""
+
+
 class RagTenantSpec(Model):
     """What a RagTenant should be."""
 
-    pipeline_ref: NameRef
-    """The pipeline, in the same namespace; can't be changed."""
+    pipeline_ref: PipelineRef
+    """The pipeline; can't be changed."""
     display_name: Annotated[str, Field(max_length=128)] = ""
     """Name for people."""
     suspend: bool = False
@@ -179,3 +190,13 @@ class RagTenant(Model):
     metadata: Metadata
     spec: RagTenantSpec
     status: RagTenantStatus = RagTenantStatus()
+
+    @property
+    def pipeline_namespace(self) -> str:
+        """Namespace of its pipeline."""
+        return str(self.spec.pipeline_ref.namespace or self.metadata.namespace)
+
+    @property
+    def is_guest(self) -> bool:
+        """Whether its pipeline lives in another namespace."""
+        return self.pipeline_namespace != self.metadata.namespace

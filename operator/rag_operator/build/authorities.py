@@ -33,6 +33,11 @@ def of_ingestion(spec: RagPipelineSpec) -> Authorities:
     return _sorted(ref for ref in (embedding, spec.ingestion.sources.ca_ref) if ref)
 
 
+def of_all(spec: RagPipelineSpec) -> Authorities:
+    """Those of all clients."""
+    return _sorted((*of_models(spec), *of_ingestion(spec)))
+
+
 def of_profiles(profiles: Iterable[contract.EmbeddingProfile]) -> Authorities:
     """Those of profiles that earlier specs have had."""
     files = {profile.endpoint.ca_file for profile in profiles if profile.endpoint and profile.endpoint.ca_file}

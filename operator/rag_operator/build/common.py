@@ -98,7 +98,14 @@ def tenant_metadata(tenant: RagTenant, name: str, component: str) -> Manifest:
 
 def tenant_labels(tenant: RagTenant, component: str) -> dict[str, str]:
     """Labels of a tenant's children and of their pods."""
-    return names.tenant_labels(str(tenant.spec.pipeline_ref.name), tenant.metadata.name, component)
+    labels = names.tenant_labels(str(tenant.spec.pipeline_ref.name), tenant.metadata.name, component)
+    return labels | ({names.LABEL_PIPELINE_NAMESPACE: tenant.pipeline_namespace} if tenant.is_guest else {})
+
+
+def guest_selector(pipeline: RagPipeline) -> dict[str, str]:
+    """Selects the ingestion pods of the pipeline's tenants in other namespaces than its own."""
+    own = names.pipeline_selector(pipeline.metadata.name, names.COMPONENT_INGEST)
+    return own | {names.LABEL_PIPELINE_NAMESPACE: pipeline.metadata.namespace}
 
 
 def _metadata(owner: Resource, name: str, labels: dict[str, str]) -> Manifest:

@@ -109,13 +109,15 @@ def _job_spec(pipeline: RagPipeline, tenant: RagTenant, release: Release, inputs
             {"labels": common.tenant_labels(tenant, names.COMPONENT_INGEST)},
             _pod(pipeline, tenant, release, inputs),
             pipeline.spec.ingestion.pod,
-            _own(pipeline),
+            _own(pipeline, tenant),
         ),
     }
 
 
-def _own(pipeline: RagPipeline) -> dict[str, str]:
-    """Selects the ingestion pods of all the pipeline's tenants."""
+def _own(pipeline: RagPipeline, tenant: RagTenant) -> dict[str, str]:
+    """Selects the ingestion pods of all the pipeline's tenants in the tenant's namespace."""
+    if tenant.is_guest:
+        return common.guest_selector(pipeline)
     return names.pipeline_selector(common.name_of(pipeline), names.COMPONENT_INGEST)
 
 
@@ -145,7 +147,7 @@ def _pod(pipeline: RagPipeline, tenant: RagTenant, release: Release, inputs: Ing
     container = {**_container(pipeline, release), "volumeMounts": mounts}
     pod = common.pod(common.OUR_USER, container, volumes, own_volumes=False)
     given = pipeline.spec.ingestion.pod
-    spread = pods.spread(given.topology_spread_constraints, _own(pipeline), rollouts=False)
+    spread = pods.spread(given.topology_spread_constraints, _own(pipeline, tenant), rollouts=False)
     return {
         **pod,
         **common.pull_secrets(release, pipeline.spec.query.image_pull_secrets),

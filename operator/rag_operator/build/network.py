@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from rag_operator.api import names, resolve
 from rag_operator.api.pipeline import RagPipeline, RagPipelineSpec
+from rag_operator.api.tenancy import NamespacesFrom
+from rag_operator.api.tenant import RagTenant
 from rag_operator.build import cache, common, postgres
 from rag_operator.build.common import Manifest, Proxy
 from rag_runtime.contract.config import EmbeddingProfile
@@ -54,6 +56,16 @@ def network_policies(pipeline: RagPipeline, inputs: NetworkInputs) -> dict[str, 
     return {policy: manifest if enabled else None for policy, manifest in policies.items()}
 
 
+def guest_policy(pipeline: RagPipeline, tenant: RagTenant, inputs: NetworkInputs) -> Manifest | None:
+    """The policy of the ingestion pods of a tenant in another namespace, where its pipeline's doesn't hold."""
+    if not pipeline.spec.access.network_policy.enabled:
+        return None
+    name = names.ingest(tenant.metadata.name)
+    metadata = common.tenant_metadata(tenant, name, names.COMPONENT_INGEST)
+    pods = common.guest_selector(pipeline) | {names.LABEL_TENANT: tenant.metadata.name}
+    return _policy(metadata, {"matchLabels": pods}, [], _ingest_egress(pipeline, inputs, guest=True))
+
+
 def endpoints(spec: RagPipelineSpec, profiles: Iterable[EmbeddingProfile]) -> tuple[str, ...]:
     """Addresses of every model that the pods may ask: of the spec, and of revisions with a profile of their own."""
     declared = [spec.embedding.endpoint, *(model.endpoint for model in spec.llm.models or ())]
@@ -75,30 +87,49 @@ def _query(pipeline: RagPipeline, inputs: NetworkInputs) -> Manifest:
     if ports := outside | _models(inputs):
         egress.append({"to": _anywhere_but(_LINK_LOCAL), "ports": _tcp(ports)})
     ingress = [{"from": clients, "ports": _tcp([names.QUERY_PORT])}]
-    return _policy(pipeline, names.query(common.name_of(pipeline)), names.COMPONENT_QUERY, ingress, egress)
+    return _own_policy(pipeline, names.query(common.name_of(pipeline)), names.COMPONENT_QUERY, ingress, egress)
 
 
 def _ingest(pipeline: RagPipeline, inputs: NetworkInputs) -> Manifest:
-    """For the pods of all tenants: what sources may lead to is said for the pipeline."""
-    egress = [_DNS, *_stores(pipeline, with_cache=False), {"to": _anywhere_but(_NOT_PUBLIC)[1:]}]
+    """For the pods of all tenants here: what sources may lead to is said for the pipeline."""
+    name = common.name_of(pipeline)
+    metadata = common.pipeline_metadata(pipeline, names.ingest_policy(name), names.COMPONENT_INGEST)
+    return _policy(metadata, _ingest_pods(pipeline), [], _ingest_egress(pipeline, inputs, guest=False))
+
+
+def _ingest_egress(pipeline: RagPipeline, inputs: NetworkInputs, *, guest: bool) -> list[Manifest]:
+    stores = _stores(pipeline, with_cache=False)
+    if guest:
+        stores = [
+            rule | {"to": [_namespace(pipeline.metadata.namespace) | peer for peer in rule["to"]]} for rule in stores
+        ]
+    egress = [_DNS, *stores, {"to": _anywhere_but(_NOT_PUBLIC)[1:]}]
     opened = _ports_opened(pipeline.spec.ingestion.sources.allowed_hosts)
     outside = _outside(pipeline, inputs, with_cache=False)
     if ports := outside | opened | _models(inputs) | _proxies(inputs):
         egress.append({"to": _anywhere_but(_LINK_LOCAL), "ports": _tcp(ports)})
-    name = names.ingest_policy(common.name_of(pipeline))
-    return _policy(pipeline, name, names.COMPONENT_INGEST, [], egress)
+    return egress
 
 
 def _cache(pipeline: RagPipeline, inputs: NetworkInputs) -> Manifest:
     callers = [_our_pods(pipeline, names.COMPONENT_QUERY), _operator(inputs)]
     ingress = [{"from": callers, "ports": _tcp([cache.PORT])}]
-    return _policy(pipeline, names.cache(common.name_of(pipeline)), names.COMPONENT_CACHE, ingress, [])
+    return _own_policy(pipeline, names.cache(common.name_of(pipeline)), names.COMPONENT_CACHE, ingress, [])
 
 
 def _postgres(pipeline: RagPipeline, inputs: NetworkInputs) -> Manifest:
-    ours = [_our_pods(pipeline, component) for component in (names.COMPONENT_QUERY, names.COMPONENT_INGEST)]
-    ingress = [{"from": [*ours, _operator(inputs)], "ports": _tcp([postgres.PORT])}]
-    return _policy(pipeline, names.postgres(common.name_of(pipeline)), names.COMPONENT_POSTGRES, ingress, [])
+    ours = [_our_pods(pipeline, names.COMPONENT_QUERY), {"podSelector": _ingest_pods(pipeline)}]
+    ingress = [{"from": [*ours, *_guests(pipeline), _operator(inputs)], "ports": _tcp([postgres.PORT])}]
+    return _own_policy(pipeline, names.postgres(common.name_of(pipeline)), names.COMPONENT_POSTGRES, ingress, [])
+
+
+def _guests(pipeline: RagPipeline) -> list[Manifest]:
+    """Ingestion pods of tenants in the other namespaces that the pipeline allows."""
+    namespaces = pipeline.spec.tenancy.namespaces
+    if namespaces.from_ is NamespacesFrom.SAME:
+        return []
+    chosen = namespaces.selector.to_dict() if namespaces.selector else {}
+    return [{"namespaceSelector": chosen, "podSelector": {"matchLabels": common.guest_selector(pipeline)}}]
 
 
 _DNS: Manifest = {"ports": [{"port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")]}
@@ -144,15 +175,20 @@ def _ports_opened(allowed_hosts: Iterable[str]) -> set[int]:
     return ports
 
 
-def _policy(
+def _own_policy(
     pipeline: RagPipeline, name: str, component: str, ingress: list[Manifest], egress: list[Manifest]
 ) -> Manifest:
+    metadata = common.pipeline_metadata(pipeline, name, component)
+    return _policy(metadata, _our_pods(pipeline, component)["podSelector"], ingress, egress)
+
+
+def _policy(metadata: Manifest, pods: Manifest, ingress: list[Manifest], egress: list[Manifest]) -> Manifest:
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": common.pipeline_metadata(pipeline, name, component),
+        "metadata": metadata,
         "spec": {
-            "podSelector": {"matchLabels": names.pipeline_selector(common.name_of(pipeline), component)},
+            "podSelector": pods,
             "policyTypes": ["Ingress", "Egress"],
             "ingress": ingress,
             "egress": egress,
@@ -160,13 +196,24 @@ def _policy(
     }
 
 
+def _ingest_pods(pipeline: RagPipeline) -> Manifest:
+    """Those of the pipeline's namespace, without guests of a pipeline of the same name elsewhere."""
+    guest = {"key": names.LABEL_PIPELINE_NAMESPACE, "operator": "DoesNotExist"}
+    own = names.pipeline_selector(common.name_of(pipeline), names.COMPONENT_INGEST)
+    return {"matchLabels": own, "matchExpressions": [guest]}
+
+
 def _our_pods(pipeline: RagPipeline, component: str) -> Manifest:
     return {"podSelector": {"matchLabels": names.pipeline_selector(common.name_of(pipeline), component)}}
 
 
+def _namespace(name: str) -> Manifest:
+    return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
+
+
 def _operator(inputs: NetworkInputs) -> Manifest:
     return {
-        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": inputs.operator}},
+        **_namespace(inputs.operator),
         "podSelector": {"matchLabels": {names.LABEL_NAME: names.MANAGED_BY}},
     }
 

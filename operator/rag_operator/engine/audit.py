@@ -35,6 +35,8 @@ class Action(StrEnum):
     LOGIN_ROTATED = "LoginRotated"
     PAUSED = "Paused"
     RESUMED = "Resumed"
+    CLOSED = "Closed"
+    REOPENED = "Reopened"
     DATA_RETAINED = "DataRetained"
     DATA_ERASED = "DataErased"
     DATA_LEFT = "DataLeft"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rag_operator.api.conditions import Reason
 from rag_operator.api.endpoint import AuthorityRef
 from rag_operator.api.names import short_hash
-from rag_operator.api.pipeline import RagPipeline
 from rag_operator.build import authorities
 from rag_operator.decide.checks import GOOD, Check
 from rag_operator.kube.client import Api
@@ -23,13 +23,12 @@ class Authorities:
     versions: dict[str, str]
 
 
-async def read_authorities(api: Api, pipeline: RagPipeline) -> Authorities:
-    """All that the pipeline names. A version is a hash of the content: another label of a ConfigMap rolls nothing."""
+async def read_authorities(api: Api, namespace: str, refs: Iterable[AuthorityRef]) -> Authorities:
+    """All those named. A version is a hash of the content: another label of a ConfigMap rolls nothing."""
     versions: dict[str, str] = {}
     trouble: Check | None = None
-    refs = {*authorities.of_models(pipeline.spec), *authorities.of_ingestion(pipeline.spec)}
-    for ref in sorted(refs, key=authorities.key_of):
-        found = await _read(api, pipeline.metadata.namespace, ref)
+    for ref in sorted(set(refs), key=authorities.key_of):
+        found = await _read(api, namespace, ref)
         if isinstance(found, Check):
             trouble = trouble or found
         else:

@@ -12,6 +12,7 @@ from rag_operator.api.errors import PermanentError, TransientError
 from rag_operator.engine import metrics
 from rag_operator.engine.context import BACK_OFF, Context
 from rag_operator.engine.listening import Listeners
+from rag_operator.engine.namespaces import Namespaces
 from rag_operator.engine.pipelines import PipelineReconciler
 from rag_operator.engine.queue import Key
 from rag_operator.engine.resync import Resync
@@ -51,6 +52,9 @@ class Controller:
                 group.create_task(self._resync.run())
                 period = self._context.settings.resync_seconds
                 group.create_task(self._context.discovery.run(period, self._kinds_changed))
+                named = self._context.settings.watch_namespaces
+                namespaces = Namespaces(self._context.api, self._context.registry, self._context.queue, named)
+                group.create_task(namespaces.run())
                 for kind in (DEPLOYMENT, STATEFUL_SET, JOB):
                     for namespace in self._context.settings.watch_namespaces or (None,):
                         selector = f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY}"
@@ -70,7 +74,8 @@ class Controller:
         labels = meta.get("labels", {})
         if tenant := labels.get(names.LABEL_TENANT):
             self._context.queue.add(Key("tenant", meta["namespace"], tenant))
-            self._context.wake_waiting(Key("pipeline", meta["namespace"], labels.get(names.LABEL_PIPELINE, "")))
+            home = labels.get(names.LABEL_PIPELINE_NAMESPACE) or meta["namespace"]
+            self._context.wake_waiting(Key("pipeline", home, labels.get(names.LABEL_PIPELINE, "")))
         elif pipeline := labels.get(names.LABEL_PIPELINE):
             self._context.queue.add(Key("pipeline", meta["namespace"], pipeline))
 

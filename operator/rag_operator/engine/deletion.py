@@ -18,8 +18,8 @@ from rag_operator.engine import announce, audit
 from rag_operator.engine.audit import Action, Entry
 from rag_operator.engine.context import BACK_OFF, Binding, Context
 from rag_operator.engine.finalizer import drop_finalizer
-from rag_operator.engine.queue import Key
-from rag_operator.kube.client import Object
+from rag_operator.engine.queue import Key, pipeline_key
+from rag_operator.kube.client import Api, Object
 from rag_operator.kube.kinds import CRON_JOB, JOB, NAMESPACE, PIPELINE, TENANT
 from rag_operator.stores.erasure import deactivate, erase, prove_erased, retain
 from rag_operator.stores.errors import StoreProblem, StoreTrouble
@@ -34,6 +34,18 @@ async def terminating(context: Context, namespace: str) -> bool:
     return live is None or bool(live["metadata"].get("deletionTimestamp"))
 
 
+async def stop_ingestion(api: Api, key: Key) -> bool:
+    """Delete a tenant's CronJob and Jobs; True when none is left."""
+    cron = await api.get(CRON_JOB, key.namespace, names.ingest(key.name))
+    if cron is not None:
+        await api.delete(CRON_JOB, cron)
+    jobs = await api.list(JOB, key.namespace, f"{names.LABEL_TENANT}={key.name}")
+    for job in jobs:
+        if not job["metadata"].get("deletionTimestamp"):
+            await api.delete(JOB, job, "Foreground")
+    return not jobs
+
+
 class TenantDeletion:
     """Closes a tenant's answers, then keeps or erases its data, then lets the resource go."""
 
@@ -44,7 +56,7 @@ class TenantDeletion:
         """One step; None when the finalizer is off."""
         if FINALIZER not in live["metadata"].get("finalizers", []):
             return None
-        pipeline = Key("pipeline", key.namespace, str(live["spec"].get("pipelineRef", {}).get("name", "")))
+        pipeline = pipeline_key(live)
         binding = self._context.bindings.get(pipeline)
         if binding is None:
             return await self._without_database(key, live, pipeline, "the pipeline is not bound to its database")
@@ -59,8 +71,8 @@ class TenantDeletion:
         return None
 
     async def _without_database(self, key: Key, live: Object, pipeline: Key, why: str) -> float | None:
-        exists = await self._context.api.get(PIPELINE, pipeline.namespace, pipeline.name)
-        if exists is not None and not await terminating(self._context, key.namespace):
+        exists = await self._exists(pipeline)
+        if exists and not await terminating(self._context, key.namespace):
             await self._say(live, f"answers can't be closed yet: {why}; it is tried again")
             return BACK_OFF
         reason = "its namespace is being deleted" if exists else f"RagPipeline {pipeline.name} is gone"
@@ -69,6 +81,12 @@ class TenantDeletion:
         await drop_finalizer(self._context.api, TENANT, live)
         return None
 
+    async def _exists(self, pipeline: Key) -> bool:
+        """Also where nobody may look."""
+        if not self._context.settings.watches(pipeline.namespace):
+            return True
+        return await self._context.api.get(PIPELINE, pipeline.namespace, pipeline.name) is not None
+
     async def _close(self, key: Key, live: Object, binding: Binding) -> bool:
         """True when everything that must happen in the database has happened."""
         async with self._context.transaction(binding) as tx:
@@ -76,7 +94,7 @@ class TenantDeletion:
             if row is None or row.uid != live["metadata"]["uid"]:
                 return True
             await deactivate(tx, key.namespace, key.name)
-        if not await self._stop_ingestion(key):
+        if not await stop_ingestion(self._context.api, key):
             await self._say(live, "answers are closed; ingestion is being stopped")
             return False
         if policy(live, binding) is DeletionPolicy.RETAIN:
@@ -103,17 +121,6 @@ class TenantDeletion:
         entry = Entry(action, message, "spec.deletionPolicy", changed, details)
         await announce.tell_audited(self._context, TENANT, live, entry)
 
-    async def _stop_ingestion(self, key: Key) -> bool:
-        api = self._context.api
-        cron = await api.get(CRON_JOB, key.namespace, names.ingest(key.name))
-        if cron is not None:
-            await api.delete(CRON_JOB, cron)
-        jobs = await api.list(JOB, key.namespace, f"{names.LABEL_TENANT}={key.name}")
-        for job in jobs:
-            if not job["metadata"].get("deletionTimestamp"):
-                await api.delete(JOB, job, "Foreground")
-        return not jobs
-
     async def _say(self, live: Object, message: str) -> None:
         old = RagTenantStatus.model_validate(live.get("status", {}))
         facts = decide_tenant.TenantFacts(
@@ -129,6 +136,13 @@ def policy(live: Object, binding: Binding) -> DeletionPolicy:
     return DeletionPolicy.DELETE if said == {"Delete"} else DeletionPolicy.RETAIN
 
 
+def _is_bound(tenant: Object, pipeline: Object) -> bool:
+    """Whether the tenant has a part of the pipeline's catalog: its status says so, which users can't write."""
+    catalog = tenant.get("status", {}).get("catalogID")
+    mine = pipeline.get("status", {}).get("catalogID")
+    return FINALIZER in tenant["metadata"].get("finalizers", []) and catalog is not None and catalog == mine
+
+
 class PipelineDeletion:
     """Lets a pipeline go when no tenant needs it any more; its deletion never cascades to tenants' data."""
 
@@ -139,11 +153,7 @@ class PipelineDeletion:
         """One step; None when the finalizer is off."""
         if FINALIZER not in live["metadata"].get("finalizers", []):
             return None
-        remaining = [
-            tenant["metadata"]["name"]
-            for tenant in await self._context.api.list(TENANT, key.namespace)
-            if tenant.get("spec", {}).get("pipelineRef", {}).get("name") == key.name
-        ]
+        remaining = await self._remaining(key, live)
         if remaining:
             shown = ", ".join(remaining[:3]) + (f" and {len(remaining) - 3} more" if len(remaining) > 3 else "")
             await self._say(live, f"{len(remaining)} tenants still use this pipeline ({shown}): delete them first")
@@ -154,6 +164,25 @@ class PipelineDeletion:
         audit.record(self._context, PIPELINE, live, Entry(Action.RELEASED, message, "spec.deletionPolicy", changed))
         await drop_finalizer(self._context.api, PIPELINE, live)
         return None
+
+    async def _remaining(self, key: Key, live: Object) -> list[str]:
+        """Tenants beside the pipeline, and guests for whom something was made; the latter don't hold a namespace that
+        is being deleted, with which the pods go that answer them."""
+        own: list[str] = []
+        guests: list[str] = []
+        for place in self._context.settings.watch_namespaces or (None,):
+            async for items, _ in self._context.api.pages(TENANT, place):
+                for tenant in items:
+                    meta = tenant["metadata"]
+                    if pipeline_key(tenant) != key:
+                        continue
+                    if meta["namespace"] == key.namespace:
+                        own.append(meta["name"])
+                    elif _is_bound(tenant, live):
+                        guests.append(f"{meta['namespace']}/{meta['name']}")
+        if guests and await terminating(self._context, key.namespace):
+            return own
+        return own + guests
 
     async def _say(self, live: Object, message: str) -> None:
         old = RagPipelineStatus.model_validate(live.get("status", {}))

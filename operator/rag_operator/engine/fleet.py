@@ -8,7 +8,7 @@ from rag_operator.api import names
 from rag_operator.engine.context import Context
 from rag_operator.engine.queue import Key
 from rag_operator.engine.settled import Children, catalog_mark, mark_of
-from rag_operator.kube.kinds import CONFIG_MAP, CRON_JOB
+from rag_operator.kube.kinds import CONFIG_MAP, CRON_JOB, NETWORK_POLICY
 from rag_operator.stores.errors import StoreProblem, StoreTrouble
 from rag_operator.stores.leases import read_leases
 from rag_operator.stores.tenants import read_tenants
@@ -18,9 +18,10 @@ _SELECTOR = f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY},{names.LABEL_TENANT}"
 
 
 async def list_children(context: Context) -> dict[Key, Children]:
-    """The CronJobs and ConfigMaps of each tenant, of which only metadata are read."""
+    """The CronJobs, ConfigMaps and NetworkPolicies of each tenant, of which only metadata are read."""
     found: dict[Key, set[str]] = {}
-    for kind in (CRON_JOB, CONFIG_MAP):
+    policies = (NETWORK_POLICY,) if context.registry.has_guests() else ()
+    for kind in (CRON_JOB, CONFIG_MAP, *policies):
         for namespace in context.settings.watch_namespaces or (None,):
             async for items, _ in context.api.pages(kind, namespace, _SELECTOR, metadata_only=True):
                 for item in items:
@@ -41,5 +42,7 @@ async def catalog_marks(context: Context) -> dict[Key, int]:
             log.warning("resync: the catalog of %s can't be read: %s", pipeline, trouble)
             continue
         for row in rows:
-            marks[Key("tenant", row.namespace, row.name)] = catalog_mark(row, leases)
+            key = Key("tenant", row.namespace, row.name)
+            if context.registry.pipeline_of(key) == pipeline:  # another's catalog may keep data of that name
+                marks[key] = catalog_mark(row, leases)
     return marks

@@ -14,10 +14,10 @@ from rag_operator.api.pipeline import RagPipeline
 from rag_operator.decide.checks import Check
 from rag_operator.engine.bind import catalog_of
 from rag_operator.engine.orphans import Orphans, orphans
-from rag_operator.engine.queue import Key
+from rag_operator.engine.queue import Key, key_of, pipeline_key
 from rag_operator.engine.secrets import read_secret
 from rag_operator.engine.settings import Settings
-from rag_operator.kube.client import Api
+from rag_operator.kube.client import Api, Object
 from rag_operator.kube.kinds import PIPELINE, TENANT
 from rag_operator.stores.address import parse_secret
 from rag_operator.stores.database import Databases
@@ -28,11 +28,12 @@ from rag_operator.stores.holdings import read_holdings
 async def list_orphans(api: Api, databases: Databases, settings: Settings, say: Callable[[str], None]) -> bool:
     """Say them all, words apart by tabs; False where a catalog could not be looked at."""
     whole = True
+    tenants = [live for where in settings.watch_namespaces or (None,) for live in await api.list(TENANT, where)]
     for namespace in settings.watch_namespaces or (None,):
         for live in await api.list(PIPELINE, namespace):
             about = f"{live['metadata']['namespace']}/{live['metadata']['name']}"
             try:
-                found = await _found(api, databases, parse_pipeline(live))
+                found = await _found(api, databases, parse_pipeline(live), tenants)
             except (InvalidSpec, StoreProblem, StoreTrouble) as trouble:
                 found, whole = Orphans(), False
                 say(f"{about}\tnot looked at\t{trouble}")
@@ -41,7 +42,7 @@ async def list_orphans(api: Api, databases: Databases, settings: Settings, say: 
     return whole
 
 
-async def _found(api: Api, databases: Databases, pipeline: RagPipeline) -> Orphans:
+async def _found(api: Api, databases: Databases, pipeline: RagPipeline, tenants: list[Object]) -> Orphans:
     meta, catalog, reference = pipeline.metadata, catalog_of(pipeline), pipeline.spec.database.secret_ref
     if catalog is None:
         return Orphans()
@@ -51,11 +52,8 @@ async def _found(api: Api, databases: Databases, pipeline: RagPipeline) -> Orpha
         raise StoreProblem(secret.reason, secret.message)
     async with databases.reading(parse_secret(secret.data, secret.name, meta.namespace), catalog) as tx:
         held = await read_holdings(tx)
-    claimed = {
-        Key("tenant", live["metadata"]["namespace"], live["metadata"]["name"])
-        for live in await api.list(TENANT, meta.namespace)
-        if live["spec"].get("pipelineRef", {}).get("name") == meta.name
-    }
+    ours = Key("pipeline", meta.namespace, meta.name)
+    claimed = {key_of(TENANT, live) for live in tenants if pipeline_key(live) == ours}
     return orphans(held, claimed)
 
 

@@ -246,7 +246,8 @@ class PipelineReconciler:
 
     async def _models(self, pipeline: RagPipeline) -> Models:
         known: dict[str, str] = {}
-        trusted = await read_authorities(self._context.api, pipeline)
+        named = authorities.of_all(pipeline.spec)
+        trusted = await read_authorities(self._context.api, pipeline.metadata.namespace, named)
         for reference in config.key_refs_of(pipeline.spec):
             secret = await read_secret(
                 self._context.api, pipeline.metadata.namespace, reference.name, "endpoint.secretRef", (reference.key,)

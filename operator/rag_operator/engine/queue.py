@@ -39,6 +39,14 @@ def key_of(kind: Kind, live: Object) -> Key:
     return Key(word, live["metadata"]["namespace"], live["metadata"]["name"])
 
 
+def pipeline_key(tenant: Object) -> Key:
+    """The key of the pipeline that a RagTenant names."""
+    reference = tenant.get("spec", {}).get("pipelineRef", {})
+    return Key(
+        "pipeline", str(reference.get("namespace") or tenant["metadata"]["namespace"]), str(reference.get("name", ""))
+    )
+
+
 @dataclass(slots=True)
 class Lane:
     """Keys of one lane that wait, each since when, and how many of its keys are being worked on."""

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from rag_operator.api.conditions import ConditionType
+from rag_operator.api.conditions import ConditionType, Reason
 from rag_operator.api.pipeline_status import TenantCounts
 from rag_operator.engine.census import Census
-from rag_operator.engine.queue import Key
+from rag_operator.engine.queue import Key, pipeline_key
 
+REFUSED = (Reason.NOT_ALLOWED_BY_PIPELINE, Reason.NAMESPACE_NOT_WATCHED)
 _PERSONS = ("uid", "generation", "labels", "annotations", "deletionTimestamp")
 """What shows in an object's metadata that another than this process has changed it."""
 
@@ -19,10 +20,12 @@ _PERSONS = ("uid", "generation", "labels", "annotations", "deletionTimestamp")
 class TenantSummary:
     """One tenant, as its pipeline counts it."""
 
-    pipeline: str
+    pipeline: Key
     ready: bool
     updating: bool
     failed: bool
+    refused: bool
+    """Its pipeline does not take it."""
 
 
 class Registry:
@@ -34,6 +37,7 @@ class Registry:
         self.delivered: dict[Key, str] = {}
         self.census = Census()
         self._written: dict[Key, str] = {}
+        self._guests: dict[str, set[Key]] = {}
 
     def observe(self, key: Key, body: dict[str, Any]) -> bool:
         """Take in what a watch delivered; True when its pipeline's counts may have changed."""
@@ -71,6 +75,8 @@ class Registry:
         summary = _summary(body)
         changed = self.tenants.get(key) != summary
         self.tenants[key] = summary
+        if summary.pipeline.namespace != key.namespace:
+            self._guests.setdefault(key.namespace, set()).add(key)
         return changed
 
     def forget(self, key: Key) -> None:
@@ -80,17 +86,27 @@ class Registry:
         self.census.forget(key)
         self.pipelines.discard(key)
         self.tenants.pop(key, None)
+        if key.kind == "tenant" and key.namespace in self._guests:
+            self._guests[key.namespace].discard(key)
+
+    def guests_in(self, namespace: str) -> tuple[Key, ...]:
+        """The tenants of a namespace whose pipeline is in another."""
+        return tuple(self._guests.get(namespace, ()))
+
+    def has_guests(self) -> bool:
+        """Whether any tenant lives in another namespace than its pipeline."""
+        return any(self._guests.values())
 
     def tenants_of(self, pipeline: Key) -> Iterator[Key]:
         """The tenants that name this pipeline."""
         for key, summary in list(self.tenants.items()):
-            if key.namespace == pipeline.namespace and summary.pipeline == pipeline.name:
+            if summary.pipeline == pipeline:
                 yield key
 
     def pipeline_of(self, tenant: Key) -> Key | None:
         """The pipeline that the tenant names."""
         summary = self.tenants.get(tenant)
-        return Key("pipeline", tenant.namespace, summary.pipeline) if summary else None
+        return summary.pipeline if summary else None
 
     def lane(self, key: Key) -> Key:
         """Whose work waits in one line: tenants of one pipeline, so of one database; each pipeline by itself.
@@ -101,8 +117,8 @@ class Registry:
         return Key("tenant", pipeline.namespace, pipeline.name) if pipeline else key
 
     def counts(self, pipeline: Key) -> TenantCounts:
-        """How many of the pipeline's tenants are in which state."""
-        mine = [self.tenants[key] for key in self.tenants_of(pipeline)]
+        """How many of the pipeline's tenants are in which state; those that it doesn't take are none of them."""
+        mine = [summary for key in self.tenants_of(pipeline) if not (summary := self.tenants[key]).refused]
         return TenantCounts(
             total=len(mine),
             ready=sum(s.ready for s in mine),
@@ -112,11 +128,13 @@ class Registry:
 
 
 def _summary(body: dict[str, Any]) -> TenantSummary:
-    conditions = {c.get("type"): c.get("status") for c in body.get("status", {}).get("conditions", [])}
-    reference = body.get("spec", {}).get("pipelineRef", {})
+    said = body.get("status", {}).get("conditions", [])
+    conditions = {c.get("type"): c.get("status") for c in said}
+    why = next((c.get("reason") for c in said if c.get("type") == ConditionType.READY), "")
     return TenantSummary(
-        pipeline=str(reference.get("name", "")),
+        pipeline=pipeline_key(body),
         ready=conditions.get(ConditionType.READY) == "True",
         updating=conditions.get(ConditionType.PROGRESSING) == "True",
         failed=conditions.get(ConditionType.DEGRADED) == "True",
+        refused=why in REFUSED,
     )

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from rag_operator.api import names
 from rag_operator.api.pipeline import RagPipeline
+from rag_operator.api.tenancy import NamespacesFrom
 from rag_operator.api.tenant import RagTenant
 from rag_operator.build import ingest
 from rag_operator.decide.tenant import RunState, run_request
@@ -73,7 +74,7 @@ class Runs:
                 return await self._unfinished(job, manifest)
             return await self._ended(job, outcome, pending, handled)
         if blocked:
-            return Run(RunState.MISSING, "a source is missing")
+            return Run(RunState.MISSING, "something that it needs is missing")
         return await self._start(tenant, pipeline, manifest)
 
     async def _ended(self, job: Object, outcome: Outcome, pending: str, handled: str) -> Run:
@@ -95,15 +96,11 @@ class Runs:
         return Run(RunState.STUCK, trouble) if trouble else Run(RunState.RUNNING)
 
     async def _start(self, tenant: RagTenant, pipeline: RagPipeline, manifest: Object) -> Run:
-        key = Key("pipeline", tenant.metadata.namespace, pipeline.metadata.name)
+        key = Key("pipeline", pipeline.metadata.namespace, pipeline.metadata.name)
         async with self._context.slot_lock(key):
-            selector = (
-                f"{names.LABEL_PIPELINE}={pipeline.metadata.name},{names.LABEL_COMPONENT}={names.COMPONENT_INGEST}"
-            )
-            jobs = await self._context.api.list(JOB, tenant.metadata.namespace, selector)
             waiting = self._context.waiting.setdefault(key, {})
             who = Key("tenant", tenant.metadata.namespace, tenant.metadata.name)
-            if sum(finished(job) is None for job in jobs) >= pipeline.spec.ingestion.max_concurrent_jobs:
+            if await self._running(pipeline) >= pipeline.spec.ingestion.max_concurrent_jobs:
                 waiting.setdefault(who)
                 return Run(
                     RunState.WAITING, "waits for a slot: spec.ingestion.maxConcurrentJobs of the pipeline are running"
@@ -114,6 +111,21 @@ class Runs:
             except ConflictError:
                 return Run(RunState.RUNNING)
         return Run(RunState.RUNNING)
+
+    async def _running(self, pipeline: RagPipeline) -> int:
+        """Unfinished runs of all the pipeline's tenants, wherever they live."""
+        home = pipeline.metadata.namespace
+        selector = f"{names.LABEL_PIPELINE}={pipeline.metadata.name},{names.LABEL_COMPONENT}={names.COMPONENT_INGEST}"
+        places: tuple[str | None, ...] = (home,)
+        if pipeline.spec.tenancy.namespaces.from_ is not NamespacesFrom.SAME:
+            places = self._context.settings.watch_namespaces or (None,)
+        jobs = [job for place in places for job in await self._context.api.list(JOB, place, selector)]
+        return sum(finished(job) is None and _home(job["metadata"]) == home for job in jobs)
+
+
+def _home(meta: Object) -> str:
+    """Namespace of the pipeline whose run the Job is."""
+    return str(meta["labels"].get(names.LABEL_PIPELINE_NAMESPACE) or meta["namespace"])
 
 
 def finished(job: Object) -> Outcome | None:

@@ -29,6 +29,10 @@ class Settings:
     log_level: str = "info"
     kubeconfig: str | None = None
 
+    def watches(self, namespace: str) -> bool:
+        """Whether the operator works in that namespace."""
+        return not self.watch_namespaces or namespace in self.watch_namespaces
+
 
 def from_environment(env: Mapping[str, str], version: str) -> Settings:
     """Settings of the environment variables `RAG_OPERATOR_*` and `POD_NAME`; ValueError names a bad one."""

@@ -12,6 +12,7 @@ from rag_operator.engine.audit import Action, Entry
 from rag_operator.engine.context import Binding, Context
 from rag_operator.kube.client import Object
 from rag_operator.kube.kinds import PIPELINE, SECRET, TENANT
+from rag_operator.stores.tenant_rows import DEACTIVATED
 from rag_operator.stores.tenants import ANNOTATION_ADOPT, ANNOTATION_ERASE, TenantRow
 
 SHAPES = (("spec", "embedding"), ("spec", "chunking"), ("spec", "index"))
@@ -34,6 +35,10 @@ async def laid(context: Context, live: Object, before: TenantRow | None, row: Te
         )
         await announce.tell_audited(context, TENANT, live, entry)
         return
+    if before.state == DEACTIVATED:
+        message = "answers are open again: the pipeline takes tenants of this namespace"
+        entry = Entry(Action.REOPENED, message, details={"incarnation": str(row.id)})
+        audit.record(context, TENANT, live, entry)
     if before.api_keys and before.api_keys != row.api_keys:
         await _key_rotated(context, live, row)
     if before.credential_version and before.credential_version != row.credential_version:

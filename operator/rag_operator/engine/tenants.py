@@ -16,11 +16,13 @@ from rag_operator.build import authorities, config, ingest
 from rag_operator.decide import tenant as decide
 from rag_operator.decide.checks import Check
 from rag_operator.engine import announce, tenant_audit, tenant_status
+from rag_operator.engine.allowance import close, not_allowed
 from rag_operator.engine.bind import database_place
 from rag_operator.engine.context import BACK_OFF, Binding, Context
 from rag_operator.engine.deletion import TenantDeletion
 from rag_operator.engine.finalizer import add_finalizer
-from rag_operator.engine.queue import Key
+from rag_operator.engine.guests import bring_policy, missing_beside
+from rag_operator.engine.queue import Key, pipeline_key
 from rag_operator.engine.refusals import REFUSALS, refusal
 from rag_operator.engine.revisions import Revisions
 from rag_operator.engine.runs import Runs, finished
@@ -74,13 +76,16 @@ class TenantReconciler:
             return None
         if live["metadata"].get("deletionTimestamp"):
             return await self._deletion.proceed(key, live)
+        denied = await not_allowed(self._context, key, pipeline_key(live))
+        if denied is not None:
+            return await self._deny(key, live, denied)
         facts = decide.TenantFacts(int(live["metadata"]["generation"]))
         try:
             tenant = parse_tenant(live)
         except InvalidSpec as invalid:
             await self._write(live, replace(facts, spec=Check(False, Reason.INVALID_SPEC, str(invalid))), None)
             return None
-        bound = await self._binding(key, tenant)
+        bound = await self._binding(tenant)
         if bound is None:
             return None  # a pipeline that is bound wakes its tenants
         if isinstance(bound, Binding) and bound.pipeline.spec.paused:
@@ -97,22 +102,25 @@ class TenantReconciler:
             await self._write(live, replace(facts, spec=refusal(refused)), None)
             return BACK_OFF
 
-    async def _binding(self, key: Key, tenant: RagTenant) -> Binding | Check | None:
+    async def _deny(self, key: Key, live: Object, why: Check) -> float | None:
+        """Nothing is made for it; what was made while its pipeline took it is closed, and the data stay."""
+        closed = why.reason is not Reason.NOT_ALLOWED_BY_PIPELINE or await close(self._context, key, live)
+        if not closed:
+            why = replace(why, message=f"{why.message}; its answers are being closed")
+        await self._write(live, decide.TenantFacts(int(live["metadata"]["generation"]), pipeline=why), None)
+        return None if closed else BACK_OFF
+
+    async def _binding(self, tenant: RagTenant) -> Binding | Check | None:
         """The pipeline's binding, or why there is none. None: this process has not looked yet, and nothing is amiss."""
-        pipeline = Key("pipeline", key.namespace, tenant.spec.pipeline_ref.name)
+        pipeline = Key("pipeline", tenant.pipeline_namespace, tenant.spec.pipeline_ref.name)
         binding = self._context.bindings.get(pipeline)
         if binding is not None:
             return binding
         live = await self._context.api.get(PIPELINE, pipeline.namespace, pipeline.name)
         if live is None:
-            elsewhere = sorted(k.namespace for k in self._context.registry.pipelines if k.name == pipeline.name)
-            hint = (
-                f"; one of that name is in namespace {elsewhere[0]}: tenants live beside their pipeline"
-                if elsewhere
-                else ""
-            )
             message = (
-                f"spec.pipelineRef: RagPipeline {pipeline.namespace}/{pipeline.name} does not exist: create it{hint}"
+                f"spec.pipelineRef: RagPipeline {pipeline.namespace}/{pipeline.name} does not exist: create it; if "
+                "it is in another namespace, make the tenant anew with spec.pipelineRef.namespace"
             )
             return Check(False, Reason.PIPELINE_NOT_FOUND, message)
         try:
@@ -129,7 +137,7 @@ class TenantReconciler:
         try:
             laid = await self._lay(key, live, tenant, binding)
         except QueryLoginNeeded as needed:
-            pipeline = Key("pipeline", key.namespace, tenant.spec.pipeline_ref.name)
+            pipeline = pipeline_key(live)
             self._context.shards.setdefault(pipeline, set()).add(needed.shard)
             self._context.queue.add(pipeline)
             return BACK_OFF
@@ -196,10 +204,12 @@ class TenantReconciler:
             config.key_refs(document),
             authorities.of_profiles(document.profiles.values()),
         )
+        policy = await bring_policy(self._context, tenant, laid.binding)
         configuration = await apply_child(self._context.api, manifest, FIELD_MANAGER_TENANT)
         job = ingest.ingest_cron_job(pipeline, tenant, self._context.settings.release, inputs)
         cron_job = await apply_child(self._context.api, job, FIELD_MANAGER_TENANT)
-        missing = await missing_source(self._context.api, tenant)
+        api = self._context.api
+        missing = await missing_source(api, tenant) or await missing_beside(api, pipeline, tenant)
         brought = await self._revisions.bring(live, laid.binding, laid.row, document.shape)
         row = brought.row
         run = await self._runs.bring(tenant, pipeline, inputs, row, document.digest(), blocked=missing is not None)
@@ -218,7 +228,7 @@ class TenantReconciler:
         written = await self._write(live, facts, status)
         if decide.next_look(facts) is not None:
             return decide.next_look(facts)
-        children = frozenset((mark_of(configuration), mark_of(cron_job)))
+        children = frozenset(mark_of(child) for child in (configuration, cron_job, policy) if child)
         self._context.settled.note(key, Seen(written["metadata"]["resourceVersion"], brought.mark, children))
         return RETIRING_PERIOD if brought.retiring else None
 

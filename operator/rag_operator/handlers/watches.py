@@ -77,5 +77,5 @@ def _take(context: Context, leads: Leads, key: Key, body: kopf.Body, kind: str |
     WATCHES.seen((PIPELINE if key.kind == "pipeline" else TENANT).kind)
     if kind == "DELETED" or not context.registry.is_echo(key, dict(body)):
         context.queue.add(key)
-    if counted and pipeline is not None:
+    if counted and pipeline is not None and context.settings.watches(pipeline.namespace):
         context.queue.add_after(pipeline, context.coalescing.delay(pipeline))

@@ -143,12 +143,13 @@ class Api:
             response = await self._counted(
                 "WATCH", kind, self._send("GET", path, None, {"Accept": METADATA_EVENT}, timeout)
             )
-            async for line in response.content:
-                event: Object = json.loads(line)
-                if event["type"] == "ERROR":
-                    status = event["object"]
-                    raise error_of(int(status.get("code", 500)), str(status.get("message", "")), None)
-                yield event
+            async with response:
+                async for line in response.content:
+                    event: Object = json.loads(line)
+                    if event["type"] == "ERROR":
+                        status = event["object"]
+                        raise error_of(int(status.get("code", 500)), str(status.get("message", "")), None)
+                    yield event
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise ApiUnavailableError(f"watch of {kind.plural} broke: {type(error).__name__}") from error
 

@@ -23,7 +23,16 @@ from rag_operator.stores.erasure import deactivate, erase, prove_erased, retain
 from rag_operator.stores.errors import QueryLoginNeeded, StoreProblem, StoreTrouble
 from rag_operator.stores.roles import check_mark, mark
 from rag_operator.stores.scram import verifier
-from rag_operator.stores.tenant_rows import ACTIVE, ERASING, TenantRow, read_roles, read_tenant, read_tenants, tell_pods
+from rag_operator.stores.tenant_rows import (
+    ACTIVE,
+    DEACTIVATED,
+    ERASING,
+    TenantRow,
+    read_roles,
+    read_tenant,
+    read_tenants,
+    tell_pods,
+)
 from rag_operator.stores.transaction import Transaction
 from rag_runtime.contract.names import READERS_PER_LOGIN, TenantNames
 from rag_runtime.contract.tenant import TENANT_VERSION, tenant_ddl
@@ -118,6 +127,8 @@ def _check_claim(row: TenantRow, request: TenantRequest) -> None:
             f"data of an earlier tenant {row.namespace}/{row.name} ({row.id}) is being erased; this goes on by itself",
             Reason.DELETING,
         )
+    if row.state == DEACTIVATED and row.uid == request.uid:
+        return  # its pipeline did not take it for a while
     if request.adopt == row.id or (row.state == ACTIVE and row.uid in (request.uid, "")):
         return
     raise StoreProblem(

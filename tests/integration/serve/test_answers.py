@@ -10,7 +10,7 @@ from rag_runtime.retrieve import statements
 from rag_runtime.retrieve.database import Database
 from rag_runtime.retrieve.tenants import Target
 from tests.integration.serve.conftest import ROBOTS, Laid, embed
-from tests.integration.serve.running import serving
+from tests.integration.serve.running import eventually, serving
 
 pytestmark = pytest.mark.integration
 
@@ -38,6 +38,32 @@ async def test_a_key_finds_nothing_of_another_tenant(laid: Laid) -> None:
             found = (await running.ask("acme", question)).body
             assert found["sources"] == []
             assert found["model"] is None
+
+
+async def test_tenants_of_one_name_in_two_namespaces_share_nothing(laid: Laid, redis_url: str) -> None:
+    """The incarnation tells them apart: in keys, schemas, readers, caches and figures."""
+    twin = laid.catalog.add_tenant("acme", namespace="sales")
+    laid.catalog.promote(twin.incarnation, laid.lay(twin, ROBOTS))
+    salary, robots = "When do I get my salary?", "What does error E1047 mean?"
+    async with serving(laid.config(cache=laid.cache(redis_url))) as running:
+
+        async def cached() -> bool:
+            mine = (await running.ask("acme", salary)).body
+            theirs = (await running.ask("sales/acme", robots)).body
+            assert (mine["tenant"], theirs["tenant"]) == ("rag/acme", "sales/acme")
+            assert {source["title"] for source in mine["sources"]}.isdisjoint({"Errors", "Maintenance"})
+            assert {source["title"] for source in theirs["sources"]} <= {"Errors", "Maintenance"}
+            assert mine["sources"]
+            assert theirs["sources"]
+            return bool(mine["from_cache"] and theirs["from_cache"])
+
+        await eventually(cached)
+        assert (await running.ask("sales/acme", salary)).body["sources"] == []
+        assert (await running.ask("acme", robots)).body["sources"] == []
+        async with running.http.get(f"{running.url}/metrics") as response:
+            figures = await response.text()
+    assert 'tenant="rag/acme"' in figures
+    assert 'tenant="sales/acme"' in figures
 
 
 async def test_documents_of_an_acl_that_the_caller_lacks_are_not_found(laid: Laid) -> None:

@@ -132,6 +132,38 @@ async def test_a_closed_tenant_answers_nobody_and_takes_no_writes(world: World) 
     assert await writes_nothing(world, again)
 
 
+async def test_a_closed_tenant_is_opened_again_for_the_same_resource_and_no_other(world: World) -> None:
+    row = await world.add("acme")
+    with Ingestion(world, row) as job:
+        job.sync("a")
+    async with world.tx() as tx:
+        await deactivate(tx, "rag", "acme")
+    with pytest.raises(StoreProblem) as refused:
+        await ensure(world, request_for("acme", uid="uid-of-another"))
+    assert refused.value.reason is Reason.RETAINED_DATA
+    opened = await ensure(world, request_for("acme"))
+    assert (opened.id, opened.state, opened.open, opened.api_keys) == (row.id, "Active", True, row.api_keys)
+    with world.connect(row.ingestion, INGEST_PASSWORD) as login:
+        assert login.execute(f"SELECT count(*) FROM {row.schema}.document").fetchone() == (1,)
+
+
+async def test_tenants_of_one_name_in_two_namespaces_have_nothing_in_common(world: World) -> None:
+    mine, theirs = await world.add("acme"), await world.add("acme", namespace="sales", uid="uid-of-the-other")
+    assert len({mine.id, theirs.id, mine.schema, theirs.schema, mine.reader, theirs.reader}) == 6
+    assert mine.ingestion != theirs.ingestion
+    for row in (mine, theirs):
+        with Ingestion(world, row) as job:
+            job.sync(f"of {row.namespace}")
+    with world.connect(theirs.ingestion, INGEST_PASSWORD) as login, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        login.execute(f"SELECT * FROM {mine.schema}.document")
+    async with world.tx() as tx:
+        await deactivate(tx, "rag", "acme")
+        await retain(tx, "rag", "acme")
+    async with world.tx() as tx:
+        left = {(row.namespace, row.state, row.open) for row in await read_tenants(tx)}
+    assert left == {("rag", "Retained", False), ("sales", "Active", True)}
+
+
 async def test_kept_data_is_adopted_only_when_told(world: World) -> None:
     row = await world.add("acme")
     with Ingestion(world, row) as job:

@@ -130,6 +130,16 @@ TAKEN = [
     pipeline("allowed hosts", {"ingestion": {"sources": {"allowedHosts": ["a", "*.b.example", "10.0.0.1:8080"]}}}),
     pipeline("a time zone", {"ingestion": {"timeZone": "America/Argentina/Buenos_Aires", "activeDeadline": "90m"}}),
     *(
+        pipeline(f"tenants of {about}", {"tenancy": {"namespaces": namespaces}})
+        for about, namespaces in (
+            ("its own namespace", {"from": "Same"}),
+            ("every namespace", {"from": "All"}),
+            ("labelled namespaces", {"from": "Selector", "selector": {"matchLabels": {"rag": "true"}}}),
+            ("namespaces said of nothing", {}),
+        )
+    ),
+    tenant("a pipeline in another namespace", {"pipelineRef": {"name": "p", "namespace": "1st-of-all"}}),
+    *(
         schedule(text, taken=True)
         for text in (
             "* * * * *",

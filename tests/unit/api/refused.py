@@ -382,14 +382,34 @@ REFUSED = [
         "spec.ingestion.sources.caRef.key",
         "write a key of the Secret or ConfigMap",
     ),
+    tenant(
+        "a pipeline in an odd namespace",
+        {"pipelineRef": {"name": "p", "namespace": "Other/x"}},
+        "spec.pipelineRef.namespace",
+        "name of an object",
+    ),
+    # where tenants live
+    *(
+        pipeline(
+            f"tenants of {about}",
+            {"tenancy": {"namespaces": namespaces}},
+            "spec.tenancy.namespaces",
+            "from: Selector needs selector, and Same and All have none",
+        )
+        for about, namespaces in (
+            ("namespaces chosen by nothing", {"from": "Selector"}),
+            ("all namespaces and chosen ones", {"from": "All", "selector": {}}),
+            ("its own namespace and chosen ones", {"selector": {"matchLabels": {"rag": "true"}}}),
+        )
+    ),
     # schema
     Example("no database at all", "RagPipeline", {}, "spec.database", "required", cluster_says="Required value"),
     tenant(
-        "a pipeline in another namespace",
-        {"pipelineRef": {"name": "p", "namespace": "other"}},
-        "spec.pipelineRef.namespace",
+        "a pipeline of another cluster",
+        {"pipelineRef": {"name": "p", "cluster": "other"}},
+        "spec.pipelineRef.cluster",
         "unknown field",
-        cluster_says='unknown field "spec.pipelineRef.namespace"',
+        cluster_says='unknown field "spec.pipelineRef.cluster"',
     ),
     pipeline(
         "an unknown field", {"rerank": {}}, "spec.rerank", "unknown field", cluster_says='unknown field "spec.rerank"'

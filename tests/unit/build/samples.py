@@ -64,6 +64,13 @@ PRIVATE: dict[str, Any] = {
     "llm": {"models": [{"model": "m", "endpoint": LOCAL | {"caRef": CORP | {"key": "chat.pem"}}}]},
     "ingestion": {"sources": {"caRef": {"name": "sites.ca", "key": "bundle"}}},
 }
+LABELLED: dict[str, Any] = {
+    "from": "Selector",
+    "selector": {
+        "matchLabels": {"rag.example/tenants": "true"},
+        "matchExpressions": [{"key": "team", "operator": "NotIn", "values": ["guests", ""]}],
+    },
+}
 SOURCES = [
     {"name": "handbook", "configMapRef": {"name": "acme.handbook"}, "include": ["**/*.md"], "metadata": {"a": "b"}},
     {"name": "a" * 63, "volume": {"claimRef": {"name": "acme-docs"}, "path": "/docs"}},
@@ -80,6 +87,11 @@ def pipeline(spec: dict[str, Any] | None = None, name: str = "support", **metada
             "spec": {"database": {"managed": {}}} if spec is None else spec,
         }
     )
+
+
+def guest(namespace: str = "sales", of: str = "shared") -> RagTenant:
+    """A tenant in another namespace than its pipeline's."""
+    return tenant({"pipelineRef": {"name": of, "namespace": NAMESPACE}}, "guest", namespace=namespace)
 
 
 def tenant(spec: dict[str, Any] | None = None, name: str = "acme", of: str = "support", **metadata: Any) -> RagTenant:
@@ -125,12 +137,14 @@ PIPELINES = {
     "a long name": pipeline(name="p" * 40),
     "placed": pipeline(PLACED, name="placed"),
     "of private authorities": pipeline(PRIVATE),
+    "of labelled namespaces": pipeline(PLACED | {"tenancy": {"namespaces": LABELLED}}, name="shared"),
 }
 TENANTS = {
     "of all sources": tenant(annotations=ANNOTATIONS),
     "suspended": tenant({"suspend": True, "schedule": "0 3 * * *"}),
     "a long name": tenant(name="t" * 63, of="p" * 40),
     "placed": tenant(name="far", of="placed"),
+    "in another namespace": guest(),
 }
 
 
@@ -173,6 +187,8 @@ def tenant_manifests(of: RagPipeline, who: RagTenant) -> Iterator[Manifest]:
     yield config_map
     yield ingest.ingest_database_secret(who, ADDRESS, "role", INGEST_PASSWORD)
     yield ingest.api_key_secret(who, API_KEY)
+    if who.is_guest:
+        yield from filter(None, (network.guest_policy(of, who, network_inputs(of)),))
     inputs = ingest.IngestInputs(config_map["metadata"]["name"])
     yield ingest.ingest_cron_job(of, who, RELEASE, inputs)
     yield ingest.ingest_job(of, who, RELEASE, inputs, "2026-01-01T00:00:00Z")

@@ -40,7 +40,7 @@ def test_a_child_has_one_controlling_owner(manifest: Manifest) -> None:
 def test_a_child_has_our_labels_and_the_owners_namespace(manifest: Manifest) -> None:
     metadata = manifest["metadata"]
     labels = metadata["labels"]
-    assert metadata["namespace"] == "rag"
+    assert metadata["namespace"] == ("sales" if names.LABEL_PIPELINE_NAMESPACE in labels else "rag")
     assert labels[names.LABEL_MANAGED_BY] == names.MANAGED_BY
     assert labels[names.LABEL_PIPELINE]
     owner = (metadata.get("ownerReferences") or [{"kind": "RagPipeline"}])[0]

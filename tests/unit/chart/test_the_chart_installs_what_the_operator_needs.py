@@ -164,7 +164,11 @@ def test_with_namespaces_it_has_roles_there_and_no_cluster_role_of_its_own(helm:
     assert [role["metadata"]["namespace"] for role in roles] == ["a", "b"]
     assert [binding["metadata"]["namespace"] for binding in bindings] == ["a", "b"]
     assert all(binding["subjects"][0]["namespace"] == "rag-system" for binding in bindings)
-    assert rules(manifests, "Role") == rules(helm.template())
+    assert rules(manifests, "Role") == rules(helm.template()) | {"namespaces": {"get"}}
+
+
+def test_namespaces_are_watched_by_an_operator_of_the_whole_cluster_only(helm: Helm) -> None:
+    assert rules(helm.template())["namespaces"] == {"get", "list", "watch"}
 
 
 def test_secrets_are_read_by_name_and_no_rule_has_a_wildcard(helm: Helm) -> None:

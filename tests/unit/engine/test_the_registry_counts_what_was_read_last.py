@@ -11,7 +11,7 @@ TENANT = Key("tenant", "rag", "acme")
 
 def _body(version: str, ready: str = "False", pipeline: str = "support") -> dict[str, Any]:
     return {
-        "metadata": {"resourceVersion": version},
+        "metadata": {"namespace": "rag", "resourceVersion": version},
         "spec": {"pipelineRef": {"name": pipeline}},
         "status": {"conditions": [{"type": "Ready", "status": ready}]},
     }
@@ -45,6 +45,38 @@ def test_tenants_of_one_pipeline_share_a_lane_that_the_pipeline_does_not_wait_in
     assert lane_of_a == lane_of_b != lane_of_c
     assert registry.lane(PIPELINE) not in (lane_of_a, lane_of_c)
     assert registry.lane(Key("tenant", "rag", "new")) == Key("tenant", "rag", "new")
+
+
+def _guest(namespace: str, reason: str = "Ready") -> tuple[Key, dict[str, Any]]:
+    body = _body("1", ready=str(reason == "Ready"))
+    body["metadata"]["namespace"] = namespace
+    body["spec"]["pipelineRef"]["namespace"] = "rag"
+    body["status"]["conditions"][0]["reason"] = reason
+    return Key("tenant", namespace, "acme"), body
+
+
+def test_tenants_of_other_namespaces_are_their_pipelines_and_no_namesakes() -> None:
+    registry = Registry()
+    guest, body = _guest("sales")
+    registry.take_in(guest, body)
+    registry.take_in(TENANT, _body("1", ready="True"))
+    namesake = Key("tenant", "sales", "beside")
+    registry.take_in(namesake, _body("1") | {"metadata": {"namespace": "sales", "resourceVersion": "1"}})
+    assert set(registry.tenants_of(PIPELINE)) == {guest, TENANT}
+    assert set(registry.tenants_of(Key("pipeline", "sales", "support"))) == {namesake}
+    assert registry.lane(guest) == registry.lane(TENANT) != registry.lane(namesake)
+    assert registry.guests_in("sales") == (guest,)
+    registry.forget(guest)
+    assert not registry.guests_in("sales")
+    assert not registry.has_guests()
+
+
+def test_a_tenant_that_its_pipeline_does_not_take_is_not_counted_and_still_told() -> None:
+    registry = Registry()
+    registry.take_in(*_guest("sales"))
+    registry.take_in(*_guest("other", "NotAllowedByPipeline"))
+    assert registry.counts(PIPELINE).total == 1
+    assert len(list(registry.tenants_of(PIPELINE))) == 2
 
 
 def test_what_this_process_wrote_itself_is_an_echo_and_another_s_change_is_none() -> None:

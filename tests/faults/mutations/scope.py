@@ -1,0 +1,91 @@
+"""Mutations of who may use a pipeline from another namespace, and of what keeps such tenants apart."""
+
+from __future__ import annotations
+
+from tests.faults.mutations.mutation import Mutation
+
+OPERATOR = "operator/rag_operator"
+TENANTS = "integration/operator/test_tenants_in_other_namespaces.py"
+BUILD = "unit/build/test_tenants_in_other_namespaces.py"
+
+MUTATIONS = (
+    Mutation(
+        "every namespace may use a pipeline",
+        "whoever may create a RagTenant anywhere spends the pipeline's models and storage",
+        f"{OPERATOR}/engine/allowance.py",
+        "    if live is not None and await _allows(context, live, own):\n",
+        "    if live is not None:\n",
+        f"{TENANTS}::test_a_tenant_that_is_not_allowed_is_told_so_and_nothing_is_made_and_nothing_given_away",
+        api=True,
+    ),
+    Mutation(
+        "a missing pipeline is told from one that does not allow",
+        "names of pipelines in other namespaces can be tried out",
+        f"{OPERATOR}/engine/allowance.py",
+        '    message = (\n        f"spec.pipelineRef: RagPipeline',
+        '    message = str(live is None) + (\n        f"spec.pipelineRef: RagPipeline',
+        f"{TENANTS}::test_a_tenant_that_is_not_allowed_is_told_so_and_nothing_is_made_and_nothing_given_away",
+        api=True,
+    ),
+    Mutation(
+        "a tenant that is no longer allowed answers on",
+        "an allow-list that is withdrawn withdraws nothing",
+        f"{OPERATOR}/engine/allowance.py",
+        "        await deactivate(tx, key.namespace, key.name)\n",
+        "",
+        f"{TENANTS}::test_a_label_opens_and_closes_at_once_and_the_data_stay",
+        api=True,
+    ),
+    Mutation(
+        "what a pipeline names is not looked for beside a tenant",
+        "pods wait for a Secret in vain, and nobody is told which",
+        f"{OPERATOR}/engine/tenants.py",
+        " or await missing_beside(api, pipeline, tenant)",
+        "",
+        f"{TENANTS}::test_what_the_pipeline_names_is_looked_for_beside_the_tenant_and_never_copied",
+        api=True,
+    ),
+    Mutation(
+        "slots are counted beside the pipeline only",
+        "tenants of other namespaces are ingested all at once",
+        f"{OPERATOR}/engine/runs.py",
+        "            places = self._context.settings.watch_namespaces or (None,)\n",
+        "            pass\n",
+        f"{TENANTS}::test_slots_are_counted_over_all_namespaces",
+        api=True,
+    ),
+    Mutation(
+        "strangers hold up a pipeline's deletion",
+        "anybody's RagTenant keeps a pipeline, and its namespace, from going",
+        f"{OPERATOR}/engine/deletion.py",
+        "                    elif _is_bound(tenant, live):\n",
+        "                    else:\n",
+        f"{TENANTS}::test_a_tenant_that_is_not_allowed_is_told_so_and_nothing_is_made_and_nothing_given_away",
+        api=True,
+    ),
+    Mutation(
+        "tenants elsewhere are known by their pipeline's name alone",
+        "pods of another pipeline of that name reach this one's database",
+        f"{OPERATOR}/build/common.py",
+        "    return own | {names.LABEL_PIPELINE_NAMESPACE: pipeline.metadata.namespace}\n",
+        "    return own\n",
+        f"{BUILD}::test_pods_of_a_pipeline_of_the_same_name_elsewhere_do_not_reach_it",
+    ),
+    Mutation(
+        "the database is open to every namespace",
+        "a policy that names no namespace lets in whoever wears our labels",
+        f"{OPERATOR}/build/network.py",
+        "    chosen = namespaces.selector.to_dict() if namespaces.selector else {}\n",
+        "    chosen: Manifest = {}\n",
+        f"{BUILD}::test_guests_of_allowed_namespaces_reach_the_database_and_those_of_others_do_not",
+    ),
+    Mutation(
+        "a closed tenant is opened for another of its name",
+        "a tenant that was made anew is given its predecessor's data",
+        f"{OPERATOR}/stores/tenants.py",
+        "    if row.state == DEACTIVATED and row.uid == request.uid:\n",
+        "    if row.state == DEACTIVATED:\n",
+        "integration/stores/test_a_tenant_comes_and_goes.py"
+        "::test_a_closed_tenant_is_opened_again_for_the_same_resource_and_no_other",
+    ),
+)

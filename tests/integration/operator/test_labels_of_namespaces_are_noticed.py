@@ -1,0 +1,68 @@
+"""A12: tenants in other namespaces are looked at again when the labels of their namespace change, and only then."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from rag_operator.engine import namespaces
+from rag_operator.engine.namespaces import Namespaces
+from rag_operator.engine.queue import Key, WorkQueue
+from rag_operator.engine.registry import Registry
+from rag_operator.kube.client import Api
+from tests.cluster.fixtures import Kubernetes
+from tests.support.operator import tenant
+
+pytestmark = pytest.mark.integration
+
+
+@asynccontextmanager
+async def noticing(api: Kubernetes, namespace: str, *, named: bool) -> AsyncIterator[WorkQueue]:
+    """A queue that is fed while a tenant of a pipeline elsewhere lives in the namespace."""
+    registry = Registry()
+    body = tenant(pipelineRef={"name": "support", "namespace": "elsewhere"})
+    registry.take_in(Key("tenant", namespace, "acme"), body | {"metadata": {"name": "acme", "namespace": namespace}})
+    beside = tenant("beside")
+    registry.take_in(Key("tenant", namespace, "beside"), beside | {"metadata": {"name": "b", "namespace": namespace}})
+    queue = WorkQueue(time.monotonic, lambda: 0.0)
+    client = await Api.connect(str(api.kubeconfig))
+    names = (namespace, "default") if named else ()
+    task = asyncio.create_task(Namespaces(client, registry, queue, names).run())
+    try:
+        yield queue
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        await client.close()
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["watched", "asked by name"])
+async def test_a_changed_label_wakes_the_guests_and_nothing_else_does(
+    api: Kubernetes, api_namespace: str, named: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(namespaces, "PERIOD", 0.2)
+    guest = Key("tenant", api_namespace, "acme")
+
+    async def woken(queue: WorkQueue) -> None:
+        key = await asyncio.wait_for(queue.get(), 10)
+        queue.done(key)
+        assert key == guest
+
+    def change(*arguments: str) -> None:
+        api.kubectl(*arguments[:1], "namespace", api_namespace, "--overwrite", *arguments[1:])
+
+    async with noticing(api, api_namespace, named=named) as queue:
+        await woken(queue)
+        change("label", "rag.example/tenants=true")
+        await woken(queue)
+        change("annotate", "someone.example/note=1")
+        await asyncio.sleep(1)
+        assert queue.waiting() == {}
+        change("label", "rag.example/tenants-")
+        await woken(queue)
