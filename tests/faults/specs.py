@@ -34,6 +34,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "embedding.endpoint.baseURL": ("http://models.example.test:8080/v1", "https://api.openai.com/v1"),
     "llm.models[].endpoint.baseURL": ("http://models.example.test:8080/v1", "https://api.openai.com/v1"),
     "embedding.model": ("own-model", "text-embedding-3-small", "all-MiniLM-L6-v2"),
+    "runtimeVersion": ("", "0.1.0"),
     "query.image": ("", "rag-operator/runtime:other"),
     "query.imagePullSecrets[].name": ("pull", "other"),
     "ingestion.schedule": CRON,

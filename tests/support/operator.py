@@ -90,6 +90,7 @@ class World:
             "RAG_OPERATOR_PROBE_PORT": str(free_port()),
             "RAG_OPERATOR_METRICS_PORT": str(free_port()),
             "RAG_OPERATOR_RUNTIME_IMAGE": "rag-operator/runtime:dev",
+            "RAG_OPERATOR_ROLLOUT_PAUSE_SECONDS": "0",
         }
         environment |= {f"RAG_OPERATOR_{key.upper()}": value for key, value in settings.items()}
         replica = OperatorProcess(environment, self.folder / f"operator-{number}.log")

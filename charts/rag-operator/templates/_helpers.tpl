@@ -119,6 +119,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   value: {{ .Values.images.pullPolicy }}
 - name: RAG_OPERATOR_IMAGE_PULL_SECRETS
   value: {{ $names := list }}{{ range .Values.images.pullSecrets }}{{ $names = append $names .name }}{{ end }}{{ join "," $names | quote }}
+- name: RAG_OPERATOR_ROLLOUT_PAUSE_SECONDS
+  value: {{ .Values.rollout.pauseSeconds | quote }}
 - name: RAG_OPERATOR_HTTPS_PROXY
   value: {{ .Values.proxy.https | quote }}
 - name: RAG_OPERATOR_HTTP_PROXY

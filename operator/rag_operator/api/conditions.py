@@ -20,6 +20,7 @@ class ConditionType(StrEnum):
     DATABASE_READY = "DatabaseReady"
     CACHE_READY = "CacheReady"
     QUERY_READY = "QueryReady"
+    RUNTIME_CURRENT = "RuntimeCurrent"
     INDEX_CURRENT = "IndexCurrent"
     INGEST_SUCCEEDED = "IngestSucceeded"
     PAUSED = "Paused"

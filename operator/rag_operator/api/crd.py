@@ -30,6 +30,7 @@ COLUMNS: dict[str, list[Schema]] = {
     "RagPipeline": [
         *_READY,
         _column("Tenants", ".status.tenants.summary"),
+        _column("Runtime", ".status.runtimeVersion", wide=True),
         _column("Endpoint", ".status.endpoint", wide=True),
         _MESSAGE,
         _AGE,

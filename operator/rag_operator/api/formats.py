@@ -212,6 +212,15 @@ class CatalogId(Format):
     mend = "write the catalog's id as in the former pipeline's status.catalogID, or leave it out"
 
 
+class RuntimeVersion(Format):
+    """A version of the runtime, as its image is tagged, or nothing."""
+
+    __slots__ = ()
+    pattern = r"^([0-9]{1,5}\.[0-9]{1,5}\.[0-9]{1,5}(-[0-9A-Za-z][0-9A-Za-z.-]*)?)?$"
+    max_length = 64
+    mend = "write a version such as 0.1.0, or leave it empty to follow the operator's release"
+
+
 class WebAddress(Format):
     """An http or https URL without credentials, query and fragment."""
 

@@ -23,6 +23,7 @@ from rag_operator.api.formats import (
     CronSchedule,
     Duration,
     ObjectName,
+    RuntimeVersion,
     Score,
     Size,
     Temperature,
@@ -327,6 +328,9 @@ class RagPipelineSpec(Model):
 
     paused: bool = False
     """Reconcile stops and serving goes on; deletion still proceeds."""
+    runtime_version: RuntimeVersion = RuntimeVersion("")
+    """Version of query and ingestion pods, for instance 0.1.0. Empty: they follow the operator's release, one pipeline
+    after the other. A change takes effect at once."""
     deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN
     """Retain keeps the data when the pipeline is deleted; Delete removes a managed database with it."""
     database: Database

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, computed_field
 
-from rag_operator.api.common import StatusModel
+from rag_operator.api.common import StatusModel, Time
 from rag_operator.api.conditions import Conditions
 
 
@@ -27,6 +27,15 @@ class TenantCounts(StatusModel):
         return f"{self.ready}/{self.total}"
 
 
+class RuntimeMove(StatusModel):
+    """A move to the operator's release that is under way."""
+
+    previous: Annotated[str, Field(max_length=128)] = ""
+    """Version that the pods ran before."""
+    started_at: Time = ""
+    """When it began."""
+
+
 class RagPipelineStatus(StatusModel):
     """What a RagPipeline is, as last observed."""
 
@@ -36,6 +45,12 @@ class RagPipelineStatus(StatusModel):
     """Ready sums up; the others tell why."""
     catalog_id: Annotated[str, Field(max_length=64)] | None = Field(default=None, alias="catalogID")
     """Id of this pipeline's catalog in its database."""
+    runtime_version: Annotated[str, Field(max_length=128)] | None = None
+    """Version of query and ingestion pods; absent where spec.query.image names an image of one's own."""
+    runtime_image: Annotated[str, Field(max_length=1024)] | None = None
+    """Image of query and ingestion pods."""
+    runtime_move: RuntimeMove | None = None
+    """While this pipeline moves to the operator's release; the other pipelines wait for its end."""
     endpoint: Annotated[str, Field(max_length=512)] | None = None
     """Address of the query Service within the cluster."""
     replicas: int | None = None

@@ -209,6 +209,13 @@ PIPELINE_RULES = (
         f"a pipeline's name may not end with {' or '.join(_RESERVED)}, which the operator's own Services do",
         lambda pipeline: not pipeline.metadata.name.endswith(_RESERVED),
     ),
+    Rule(
+        "spec",
+        "runtimeVersion",
+        "self.runtimeVersion == '' || self.query.image == ''",
+        "query.image says which image runs: leave runtimeVersion empty, or query.image",
+        lambda spec: not (spec.runtime_version and spec.query.image),
+    ),
     _exactly_one("spec.database", "secretRef", "managed"),
     _at_most_one("spec.cache", "managed", "secretRef"),
     *EMBEDDING_RULES,

@@ -36,6 +36,8 @@ class PipelineFacts:
     cache: Check = RECONCILING
     models: Check = GOOD
     query: QueryFacts | None = None
+    runtime: Check | None = None
+    """Whether pods run the version that the spec asks for; None where that was not looked at."""
     extras: tuple[Check, ...] = ()
     """Of what answers do without: such trouble degrades a pipeline that is ready all the same."""
     paused: bool = False
@@ -112,6 +114,7 @@ def conditions(facts: PipelineFacts) -> tuple[Condition, ...]:
         say(ConditionType.DATABASE_READY, facts.database),
         say(ConditionType.CACHE_READY, facts.cache),
         say(ConditionType.QUERY_READY, query),
+        *([say(ConditionType.RUNTIME_CURRENT, facts.runtime)] if facts.runtime else []),
         _paused(facts.paused, g),
     )
 

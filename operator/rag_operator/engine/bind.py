@@ -12,6 +12,7 @@ from rag_operator.api.conditions import Reason
 from rag_operator.api.names import FIELD_MANAGER_PIPELINE
 from rag_operator.api.pipeline import RagPipeline
 from rag_operator.build import common, config, postgres, query
+from rag_operator.build.common import Release
 from rag_operator.decide.checks import Check
 from rag_operator.engine import audit
 from rag_operator.engine.audit import Action, Entry
@@ -24,6 +25,7 @@ from rag_operator.kube.kinds import PIPELINE, SECRET, STATEFUL_SET
 from rag_operator.stores.address import DatabaseAddress, parse_secret
 from rag_operator.stores.catalog import CatalogRequest, ensure_catalog
 from rag_operator.stores.errors import StoreProblem, StoreTrouble
+from rag_operator.stores.migrate import migrate_catalog
 from rag_operator.stores.preflight import preflight
 from rag_operator.stores.profiles import declare_profile, serving_identities
 from rag_operator.stores.roles import ensure_query_login
@@ -40,8 +42,8 @@ class Bound:
     """Where the database is, also while it doesn't answer."""
 
 
-async def bind(context: Context, pipeline: RagPipeline) -> Bound:
-    """Bind; a problem of the database is a value, one of the API server an exception."""
+async def bind(context: Context, pipeline: RagPipeline, release: Release) -> Bound:
+    """Bind, with the release as this pipeline runs it; a problem of the database is a value, the API server's not."""
     secret = await _secret(context, pipeline)
     if isinstance(secret, Check):
         return Bound(secret)
@@ -49,7 +51,7 @@ async def bind(context: Context, pipeline: RagPipeline) -> Bound:
     try:
         address = parse_secret(secret.data, secret.name, pipeline.metadata.namespace)
         waiting = await _managed_not_ready(context, pipeline)
-        bound = Bound(waiting) if waiting else await _bind_at(context, pipeline, address)
+        bound = Bound(waiting) if waiting else await _bind_at(context, pipeline, address, release)
     except (StoreProblem, StoreTrouble) as error:
         bound = Bound(Check(False, error.reason, str(error)))
     return replace(bound, address=address)
@@ -84,7 +86,7 @@ async def _managed_not_ready(context: Context, pipeline: RagPipeline) -> Check |
     return Check(False, Reason.DATABASE_UNREACHABLE, message) if known else Check(None, Reason.STARTING, message)
 
 
-async def _bind_at(context: Context, pipeline: RagPipeline, address: DatabaseAddress) -> Bound:
+async def _bind_at(context: Context, pipeline: RagPipeline, address: DatabaseAddress, release: Release) -> Bound:
     key = Key("pipeline", pipeline.metadata.namespace, pipeline.metadata.name)
     before = context.bindings.get(key)
     if before is None or before.address != address:
@@ -94,12 +96,21 @@ async def _bind_at(context: Context, pipeline: RagPipeline, address: DatabaseAdd
         epoch = before.epoch
     else:
         epoch = await context.databases.take_leadership(address, catalog)
-    binding = Binding(pipeline, address, catalog, epoch)
+        await _migrate(context, address, catalog, epoch)
+    binding = Binding(pipeline, address, catalog, epoch, release)
     await _query_logins(context, key, binding)
     async with context.transaction(binding) as tx:
         declared = await declare_profile(tx, config.embedding_profile(pipeline.spec))
         serving = await serving_identities(tx)
     return Bound(Check(True, Reason.AS_EXPECTED, ""), replace(binding, declared=declared, serving=serving))
+
+
+async def _migrate(context: Context, address: DatabaseAddress, catalog: CatalogNames, epoch: int) -> None:
+    """Once in a term, before any tenant of the catalog is looked at."""
+    done = False
+    while not done:
+        async with context.databases.transaction(address, catalog, epoch) as tx:
+            done = await migrate_catalog(tx)
 
 
 def _request(context: Context, pipeline: RagPipeline) -> CatalogRequest:

@@ -10,6 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from rag_operator.api.pipeline import RagPipeline
+from rag_operator.build.common import Release
 from rag_operator.engine.coalesce import Coalescing
 from rag_operator.engine.orphans import OrphanList
 from rag_operator.engine.queue import Key, WorkQueue
@@ -36,6 +37,8 @@ class Binding:
     address: DatabaseAddress
     catalog: CatalogNames
     epoch: int
+    release: Release
+    """As this pipeline runs it: its pods may run another version than the operator's."""
     declared: Mapping[str, EmbeddingProfile] = field(default_factory=dict)
     """Every profile that this pipeline's spec has had, by identity."""
     serving: frozenset[str] = frozenset()

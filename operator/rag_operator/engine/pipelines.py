@@ -8,18 +8,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rag_operator.api import names, resolve
-from rag_operator.api.conditions import ConditionType, Reason, is_true, merge
+from rag_operator.api.conditions import Condition, ConditionType, Reason, is_true, merge
 from rag_operator.api.errors import InvalidSpec
 from rag_operator.api.names import FIELD_MANAGER_PIPELINE, FINALIZER
 from rag_operator.api.parse import parse_pipeline
 from rag_operator.api.pipeline import RagPipeline
 from rag_operator.api.pipeline_status import RagPipelineStatus
 from rag_operator.build import authorities, cache, config, network, query
+from rag_operator.build.common import Release
 from rag_operator.decide import pipeline as decide
 from rag_operator.decide.authorship import last_change
 from rag_operator.decide.checks import GOOD, Check
 from rag_operator.decide.scaling import Plan
-from rag_operator.engine import announce, audit, autoscaling, versions
+from rag_operator.engine import announce, audit, autoscaling, rollout, versions
 from rag_operator.engine.accounts import bring_accounts
 from rag_operator.engine.audit import Action, Entry
 from rag_operator.engine.authorities import read_authorities
@@ -30,6 +31,7 @@ from rag_operator.engine.finalizer import add_finalizer
 from rag_operator.engine.janitor import look_for_orphans
 from rag_operator.engine.listening import Listeners
 from rag_operator.engine.optional import bring_monitors
+from rag_operator.engine.pace import Pace, Placed
 from rag_operator.engine.pods import pods_trouble
 from rag_operator.engine.queue import Key
 from rag_operator.engine.refusals import REFUSALS, refusal
@@ -82,6 +84,7 @@ class PipelineReconciler:
         self._context = context
         self._listeners = listeners
         self._deletion = PipelineDeletion(context)
+        self._pace = Pace(context)
         self._served: dict[Key, bool] = {}
         self._last_profiles: dict[str, tuple[EmbeddingProfile, ...]] = {}
 
@@ -95,6 +98,9 @@ class PipelineReconciler:
         except InvalidSpec as invalid:
             facts = decide.PipelineFacts(_generation(live), spec=Check(False, Reason.INVALID_SPEC, str(invalid)))
             await self._status(live, facts, {})
+            return None
+        if unusable := self._pace.refusal(pipeline):
+            await self._status(live, decide.PipelineFacts(_generation(live), spec=unusable), {})
             return None
         if pipeline.spec.paused:
             await self._bind(key, pipeline)  # tenants may still be deleted, and that needs the database
@@ -127,10 +133,14 @@ class PipelineReconciler:
             await self._bind(key, parse_pipeline(live))
 
     async def _bring(self, key: Key, live: Object, pipeline: RagPipeline) -> float | None:
-        bound = await self._bind(key, pipeline)
+        placed = await self._pace.place(live, pipeline)
+        live, release = placed.live, placed.release(self._context.settings.release)
+        bound = await self._bind(key, pipeline, release)
         cached = await self._cache(pipeline)
         models = await self._models(pipeline)
-        facts = decide.PipelineFacts(_generation(live), database=bound.check, cache=cached.check, models=models.check)
+        facts = decide.PipelineFacts(
+            _generation(live), database=bound.check, cache=cached.check, models=models.check, runtime=placed.check
+        )
         await self._network(pipeline, bound, cached)
         catalog = bound.binding.catalog if bound.binding else catalog_of(pipeline)
         status: dict[str, Any] = {}
@@ -138,19 +148,27 @@ class PipelineReconciler:
             await bring_accounts(self._context.api, pipeline)
             models = replace(models, versions=models.versions | cached.versions)
             chosen = await autoscaling.planned(self._context, pipeline)
-            deployment = await self._query(pipeline, bound, models, chosen)
+            deployment = await self._query(pipeline, bound, models, chosen, release)
             if deployment is not None:
                 facts = replace(facts, query=await self._query_facts(pipeline, deployment, bound))
                 facts = replace(facts, extras=await self._extras(pipeline, chosen))
-                status = _query_status(pipeline, deployment)
+                status = rollout.query_status(pipeline, deployment)
             status["catalogID"] = str(catalog.catalog)
             if bound.binding is not None and pipeline.status.catalog_id != status["catalogID"]:
                 await self._catalog_taken(live, pipeline, status["catalogID"])
-        new = await self._status(live, facts, status)
+        placed = self._pace.judge(placed, self._conditions(pipeline.status, facts))
+        new = await self._status(live, replace(facts, runtime=placed.check), status | placed.fields)
+        if pipeline.status.runtime_move and placed.move is None:
+            await self._pace.over()
+        return self._next_look(facts, new, placed)
+
+    def _next_look(self, facts: decide.PipelineFacts, new: RagPipelineStatus, placed: Placed) -> float:
         if not is_true(new.conditions, ConditionType.READY):
             return BACK_OFF if decide.stopped(facts) else STARTING_PERIOD
         if any(extra.ok is None for extra in facts.extras):
             return STARTING_PERIOD
+        if placed.left is not None:
+            return min(READY_PERIOD, placed.left)
         return READY_PERIOD if facts.query is None or facts.query.complete else ROLLING_PERIOD
 
     async def _catalog_taken(self, live: Object, pipeline: RagPipeline, catalog: str) -> None:
@@ -164,8 +182,8 @@ class PipelineReconciler:
         else:
             audit.record(self._context, PIPELINE, live, entry)
 
-    async def _bind(self, key: Key, pipeline: RagPipeline) -> Bound:
-        bound = await bind(self._context, pipeline)
+    async def _bind(self, key: Key, pipeline: RagPipeline, release: Release | None = None) -> Bound:
+        bound = await bind(self._context, pipeline, release or self._context.settings.release)
         before = self._context.bindings.get(key)
         if bound.binding is None:
             if bound.check.blocked and before is not None:
@@ -176,7 +194,8 @@ class PipelineReconciler:
         self._last_profiles[pipeline.metadata.uid] = bound.binding.profiles
         self._listeners.ensure(key, bound.binding)
         await look_for_orphans(self._context, key, bound.binding)
-        if before is None or before.pipeline.metadata.generation != pipeline.metadata.generation:
+        same = before is not None and before.pipeline.metadata.generation == pipeline.metadata.generation
+        if before is None or not same or before.release != bound.binding.release:
             self._wake_tenants(key)
         return bound
 
@@ -257,7 +276,9 @@ class PipelineReconciler:
             known[secret.name] = secret.version
         return Models(trusted.check, known, trusted.versions)
 
-    async def _query(self, pipeline: RagPipeline, bound: Bound, models: Models, chosen: Plan) -> Object | None:
+    async def _query(
+        self, pipeline: RagPipeline, bound: Bound, models: Models, chosen: Plan, release: Release
+    ) -> Object | None:
         api, meta = self._context.api, pipeline.metadata
         catalog = bound.binding.catalog if bound.binding else catalog_of(pipeline)
         live = await api.get(DEPLOYMENT, meta.namespace, names.query(meta.name))
@@ -277,10 +298,8 @@ class PipelineReconciler:
             ca_refs=authorities.of_profiles(serve.profiles.values()),
             ca_versions=versions.ca_versions(pipeline, live, models.ca_versions),
         )
-        deployment = await apply_child(
-            api, query.query_deployment(pipeline, self._context.settings.release, inputs), FIELD_MANAGER_PIPELINE
-        )
-        if _rolled_out(deployment):
+        deployment = await apply_child(api, query.query_deployment(pipeline, release, inputs), FIELD_MANAGER_PIPELINE)
+        if rollout.rolled_out(deployment):
             await self._drop_old_configs(pipeline, document["metadata"]["name"])
         return deployment
 
@@ -312,11 +331,6 @@ class PipelineReconciler:
         if bound.binding is not None:
             leases = await self._live_leases(bound.binding)
             self._note_served(Key("pipeline", pipeline.metadata.namespace, pipeline.metadata.name), leases > 0)
-        failed = [
-            c["message"]
-            for c in status.get("conditions", [])
-            if c["type"] == "ReplicaFailure" and c["status"] == "True"
-        ]
         facts = decide.QueryFacts(
             desired=int(deployment["spec"].get("replicas", 1)),
             ready=int(status.get("readyReplicas", 0)),
@@ -324,11 +338,12 @@ class PipelineReconciler:
             total=int(status.get("replicas", 0)),
             observed=status.get("observedGeneration", 0) >= deployment["metadata"]["generation"],
             live_leases=leases if bound.binding else int(status.get("readyReplicas", 0)),
-            trouble=failed[0] if failed else "",
+            trouble=rollout.refused_pods(deployment),
         )
         if facts.complete or facts.trouble:
             return facts
-        return replace(facts, trouble=await self._pods_trouble(pipeline, names.COMPONENT_QUERY))
+        trouble = await self._pods_trouble(pipeline, names.COMPONENT_QUERY)
+        return replace(facts, trouble=trouble or rollout.overdue(deployment))
 
     async def _pods_trouble(self, pipeline: RagPipeline, component: str) -> str:
         labels = names.pipeline_selector(pipeline.metadata.name, component)
@@ -345,6 +360,9 @@ class PipelineReconciler:
         merged = merge(old.conditions, [*kept, paused], self._context.now())
         await announce.write(self._context, PIPELINE, live, old.model_copy(update={"conditions": merged}))
 
+    def _conditions(self, old: RagPipelineStatus, facts: decide.PipelineFacts) -> tuple[Condition, ...]:
+        return merge(old.conditions, decide.conditions(facts), self._context.now())
+
     async def _status(self, live: Object, facts: decide.PipelineFacts, more: dict[str, Any]) -> RagPipelineStatus:
         old = RagPipelineStatus.model_validate(live.get("status", {}))
         key = Key("pipeline", live["metadata"]["namespace"], live["metadata"]["name"])
@@ -352,7 +370,7 @@ class PipelineReconciler:
         new = RagPipelineStatus.model_validate(fields).model_copy(
             update={
                 "observed_generation": facts.generation,
-                "conditions": merge(old.conditions, decide.conditions(facts), self._context.now()),
+                "conditions": self._conditions(old, facts),
                 "tenants": self._context.registry.counts(key),
             }
         )
@@ -362,26 +380,3 @@ class PipelineReconciler:
 
 def _generation(live: Object) -> int:
     return int(live["metadata"].get("generation", 0))
-
-
-def _rolled_out(deployment: Object) -> bool:
-    status = deployment.get("status", {})
-    wanted = deployment["spec"].get("replicas", 1)
-    return bool(
-        status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
-        and status.get("updatedReplicas", 0) == wanted
-        and status.get("replicas", 0) == wanted
-        and status.get("readyReplicas", 0) == wanted
-    )
-
-
-def _query_status(pipeline: RagPipeline, deployment: Object) -> dict[str, Any]:
-    meta = pipeline.metadata
-    status = deployment.get("status", {})
-    selector = names.pipeline_selector(meta.name, names.COMPONENT_QUERY)
-    return {
-        "endpoint": names.query_endpoint(meta.name, meta.namespace),
-        "replicas": int(status.get("replicas", 0)),
-        "readyReplicas": int(status.get("readyReplicas", 0)),
-        "selector": ",".join(f"{k}={v}" for k, v in sorted(selector.items())),
-    }

@@ -15,7 +15,7 @@ from rag_operator.api.tenancy import NamespacesFrom
 from rag_operator.api.tenant import RagTenant
 from rag_operator.build import ingest
 from rag_operator.decide.tenant import RunState, run_request
-from rag_operator.engine.context import Context
+from rag_operator.engine.context import Binding, Context
 from rag_operator.engine.pods import pods_trouble
 from rag_operator.engine.queue import Key
 from rag_operator.kube.apply import covers
@@ -48,7 +48,7 @@ class Runs:
     async def bring(
         self,
         tenant: RagTenant,
-        pipeline: RagPipeline,
+        binding: Binding,
         inputs: ingest.IngestInputs,
         row: TenantRow,
         digest: str,
@@ -66,7 +66,7 @@ class Runs:
             return Run(RunState.MISSING, "spec.suspend is true")
         request = run_request(digest, pending)
         name = names.ingest_job(tenant.metadata.name, request)
-        manifest = ingest.ingest_job(pipeline, tenant, self._context.settings.release, inputs, request)
+        manifest = ingest.ingest_job(binding.pipeline, tenant, binding.release, inputs, request)
         job = await self._context.api.get(JOB, tenant.metadata.namespace, name)
         if job is not None:
             outcome = finished(job)
@@ -75,7 +75,7 @@ class Runs:
             return await self._ended(job, outcome, pending, handled)
         if blocked:
             return Run(RunState.MISSING, "something that it needs is missing")
-        return await self._start(tenant, pipeline, manifest)
+        return await self._start(tenant, binding.pipeline, manifest)
 
     async def _ended(self, job: Object, outcome: Outcome, pending: str, handled: str) -> Run:
         kind, message, when = outcome

@@ -26,6 +26,8 @@ class Settings:
     metrics_port: int = 9090
     workers: int = WORKERS
     resync_seconds: float = 300.0
+    rollout_pause_seconds: float = 60.0
+    """How long a pipeline runs a new release before the next one moves to it."""
     log_level: str = "info"
     kubeconfig: str | None = None
 
@@ -68,6 +70,7 @@ def from_environment(env: Mapping[str, str], version: str) -> Settings:
         metrics_port=number("METRICS_PORT", 9090),
         workers=number("WORKERS", WORKERS),
         resync_seconds=float(number("RESYNC_SECONDS", 300)),
+        rollout_pause_seconds=float(number("ROLLOUT_PAUSE_SECONDS", 60)),
         log_level=text("LOG_LEVEL", "info"),
         kubeconfig=env.get("KUBECONFIG") or None,
     )

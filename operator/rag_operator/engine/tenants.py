@@ -41,6 +41,7 @@ from rag_operator.stores.tenants import (
     TenantRequest,
     TenantRow,
     ensure_tenant,
+    is_behind,
     read_tenant,
 )
 from rag_runtime.contract.config import EmbeddingProfile
@@ -175,6 +176,9 @@ class TenantReconciler:
         )
         async with self._context.transaction(binding) as tx:
             row = await ensure_tenant(tx, request)
+        while is_behind(row):
+            async with self._context.transaction(binding) as tx:
+                row = await ensure_tenant(tx, request)
         await tenant_audit.laid(self._context, live, before, row)
         return Laid(binding, row)
 
@@ -206,13 +210,13 @@ class TenantReconciler:
         )
         policy = await bring_policy(self._context, tenant, laid.binding)
         configuration = await apply_child(self._context.api, manifest, FIELD_MANAGER_TENANT)
-        job = ingest.ingest_cron_job(pipeline, tenant, self._context.settings.release, inputs)
+        job = ingest.ingest_cron_job(pipeline, tenant, laid.binding.release, inputs)
         cron_job = await apply_child(self._context.api, job, FIELD_MANAGER_TENANT)
         api = self._context.api
         missing = await missing_source(api, tenant) or await missing_beside(api, pipeline, tenant)
         brought = await self._revisions.bring(live, laid.binding, laid.row, document.shape)
         row = brought.row
-        run = await self._runs.bring(tenant, pipeline, inputs, row, document.digest(), blocked=missing is not None)
+        run = await self._runs.bring(tenant, laid.binding, inputs, row, document.digest(), blocked=missing is not None)
         await self._drop_old_configs(tenant, manifest["metadata"]["name"], run.state)
         facts = replace(
             facts,

@@ -17,6 +17,7 @@ from rag_operator.stores import metrics
 from rag_operator.stores.address import DatabaseAddress
 from rag_operator.stores.database import Databases
 from rag_operator.stores.errors import StoreProblem
+from rag_operator.stores.migrate import check_version
 from rag_operator.stores.pool import Connection
 from rag_operator.stores.roles import ROLE, check_mark, ensure_query_login, mark
 from rag_runtime.contract.catalog import CATALOG_VERSION, catalog_ddl
@@ -89,7 +90,7 @@ async def ensure_catalog(databases: Databases, address: DatabaseAddress, request
         if found is None:
             await _create(connection, request)
             return CatalogNames(request.fresh)
-        _check_version(found)
+        check_version(f"catalog {found.names.catalog}", found.version, CATALOG_VERSION)
         if found.pipeline_uid != request.pipeline_uid:
             await _take_over(connection, found, request)
         return found.names
@@ -168,15 +169,6 @@ def _named(request: CatalogRequest, named: UUID, found: list[_Instance]) -> _Ins
 
 def _mismatch(message: str) -> StoreProblem:
     return StoreProblem(Reason.CATALOG_MISMATCH, message)
-
-
-def _check_version(found: _Instance) -> None:
-    if found.version > CATALOG_VERSION:
-        raise StoreProblem(
-            Reason.DATABASE_UNSUITABLE,
-            f"catalog {found.names.catalog} has schema version {found.version}, this operator knows {CATALOG_VERSION}: "
-            "upgrade the operator",
-        )
 
 
 async def _create(connection: Connection, request: CatalogRequest) -> None:

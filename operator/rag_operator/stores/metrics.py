@@ -10,3 +10,8 @@ SQL_WRITES = Counter(
     ["what"],
 )
 ROWS, ROLES, SCHEMA, NOTIFY = (SQL_WRITES.labels(what) for what in ("rows", "roles", "schema", "notify"))
+MIGRATIONS = Counter(
+    "rag_operator_migrations_total",
+    "Schemas brought to a version, by what they are of: catalog or tenant.",
+    ["schema", "version"],
+)

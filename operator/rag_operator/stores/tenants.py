@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -21,6 +21,7 @@ from rag_operator.api import GROUP
 from rag_operator.api.conditions import Reason
 from rag_operator.stores.erasure import deactivate, erase, prove_erased, retain
 from rag_operator.stores.errors import QueryLoginNeeded, StoreProblem, StoreTrouble
+from rag_operator.stores.migrate import advance, behind, check_version
 from rag_operator.stores.roles import check_mark, mark
 from rag_operator.stores.scram import verifier
 from rag_operator.stores.tenant_rows import (
@@ -34,6 +35,7 @@ from rag_operator.stores.tenant_rows import (
     tell_pods,
 )
 from rag_operator.stores.transaction import Transaction
+from rag_runtime.contract.migrations import TENANT_STEPS, Step
 from rag_runtime.contract.names import READERS_PER_LOGIN, TenantNames
 from rag_runtime.contract.tenant import TENANT_VERSION, tenant_ddl
 
@@ -45,6 +47,7 @@ __all__ = [
     "deactivate",
     "ensure_tenant",
     "erase",
+    "is_behind",
     "prove_erased",
     "read_tenant",
     "read_tenants",
@@ -98,8 +101,10 @@ class TenantRequest:
     """The annotation rag-operator.dev/adopt-retained: the incarnation to take over."""
 
 
-async def ensure_tenant(tx: Transaction, request: TenantRequest) -> TenantRow:
+async def ensure_tenant(tx: Transaction, request: TenantRequest, steps: Sequence[Step] = TENANT_STEPS) -> TenantRow:
     """The tenant's row, roles, schema and pointer as the request wants them; query pods are told of a change.
+
+    A schema of an earlier release is taken on by one step at most: call again while `is_behind`.
 
     QueryLoginNeeded when no query login has room. StoreProblem RETAINED_DATA when the name's data belongs to an earlier
     tenant, ROLE_TAKEN when a role of ours exists without our mark. StoreTrouble DELETING while that data is erased.
@@ -107,18 +112,33 @@ async def ensure_tenant(tx: Transaction, request: TenantRequest) -> TenantRow:
     found = await read_tenant(tx, request.namespace, request.name)
     if found is not None:
         _check_claim(found, request)
+        known = max(TENANT_VERSION, *(step.version for step in steps), 0)
+        check_version(f"tenant {found.namespace}/{found.name}", found.schema_version, known)
     row = found or await _insert(tx, request)
     laid = await read_roles(tx, row)
     changed = await _ensure_roles(tx, row, request, laid)
+    version = row.schema_version
     if not laid[row.ingestion]["schema"]:
         await _lay_schema(tx, row)
-        changed = True
+        changed, version = True, TENANT_VERSION
+    version = await _migrated(tx, row, version, steps)
     if not row.laid:
         await tx.change(_INSERT_POINTER, [row.id, row.schema, row.ingestion])
-    if found is None or changed or not row.laid or _differs(row, request):
-        await _settle(tx, row, request)
+    if found is None or changed or not row.laid or _differs(row, request, version):
+        await _settle(tx, row, request, version)
         return await read_tenant(tx, request.namespace, request.name) or row
     return row
+
+
+def is_behind(row: TenantRow, steps: Sequence[Step] = TENANT_STEPS) -> bool:
+    """Whether the tenant's schema has steps before it."""
+    return behind(row.schema_version, steps)
+
+
+async def _migrated(tx: Transaction, row: TenantRow, version: int, steps: Sequence[Step]) -> int:
+    names = row.names(tx.catalog)
+    places = {"c": tx.catalog.schema, "s": names.schema, "login": names.ingestion, "reader": names.reader}
+    return await advance(tx, "tenant", version, steps, places)
 
 
 def _check_claim(row: TenantRow, request: TenantRequest) -> None:
@@ -197,19 +217,19 @@ async def _lay_schema(tx: Transaction, row: TenantRow) -> None:
         await tx.change(_BUMP, [row.id])
 
 
-def _differs(row: TenantRow, request: TenantRequest) -> bool:
-    wanted = (request.uid, ACTIVE, True, request.api_key_hashes, json.loads(json.dumps(request.config)))
-    return (row.uid, row.state, row.open, row.api_keys, row.config) != wanted or row.schema_version != TENANT_VERSION
+def _differs(row: TenantRow, request: TenantRequest, version: int) -> bool:
+    wanted = (request.uid, ACTIVE, True, request.api_key_hashes, json.loads(json.dumps(request.config)), version)
+    return (row.uid, row.state, row.open, row.api_keys, row.config, row.schema_version) != wanted
 
 
-async def _settle(tx: Transaction, row: TenantRow, request: TenantRequest) -> None:
+async def _settle(tx: Transaction, row: TenantRow, request: TenantRequest, version: int) -> None:
     values = {
         "id": row.id,
         "uid": request.uid,
         "keys": list(request.api_key_hashes),
         "config": Jsonb(dict(request.config)),
         "credential": request.credential_version,
-        "version": TENANT_VERSION,
+        "version": version,
     }
     await tx.change(_SETTLE, values)
     await tx.change(_OPEN, [row.id])

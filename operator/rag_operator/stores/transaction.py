@@ -116,6 +116,12 @@ class Transaction:
         metrics.SCHEMA.inc()
         await self._connection.execute(text)
 
+    async def batch(self, text: str) -> int:
+        """Run a statement of the contract that changes rows, nothing bound; how many it changed."""
+        await self.fence()
+        metrics.ROWS.inc()
+        return (await self._connection.execute(text)).rowcount
+
     async def notify(self, channel: str, payload: str) -> None:
         """Tell listeners at commit; a payload is a name and a version, never data."""
         await self.fence()

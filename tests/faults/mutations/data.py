@@ -131,7 +131,7 @@ IDENTITY = (
         "a tenant that is as wanted is written again",
         "an idle operator writes, and tells every query pod to read anew",
         f"{STORES}/tenants.py",
-        "    if found is None or changed or not row.laid or _differs(row, request):\n",
+        "    if found is None or changed or not row.laid or _differs(row, request, version):\n",
         "    if True:\n",
         f"{TENANT}::test_a_second_identical_call_writes_nothing_and_tells_nobody",
     ),

@@ -76,6 +76,8 @@ TAKEN = [
     tenant("a name of 63 characters", {}, name="a" * 63),
     Example("a Secret's database", "RagPipeline", {"database": {"secretRef": {"name": "db"}}}),
     pipeline("a catalog's id", {"database": {"managed": {}, "adopt": "5d1c0f6e-58cd-4e7a-9d5c-0b0a5f3f8a11"}}),
+    pipeline("a version of the runtime", {"runtimeVersion": "0.1.0-rc.1"}),
+    pipeline("no version, and an image", {"runtimeVersion": "", "query": {"image": "registry.example/runtime:1"}}),
     pipeline("policies of the network off", {"access": {"networkPolicy": {"enabled": False}}}),
     pipeline("who may call", {"access": {"networkPolicy": {"allowFrom": CALLERS}}}),
     pipeline("a managed cache", {"cache": {"managed": {"memory": "1.5Gi"}}}),

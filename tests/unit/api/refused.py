@@ -20,6 +20,16 @@ REFUSED = [
     tenant("a tenant's name that starts with a digit", {}, "metadata.name", "starts with a letter", name="1a"),
     pipeline("a name with a dot", {}, "metadata.name", "lower-case letters, digits and -", name="a.b"),
     pipeline("a name that a Service has", {}, "metadata.name", "may not end with -cache or -postgres", name="a-cache"),
+    # the runtime
+    pipeline(
+        "a tag that is no version", {"runtimeVersion": "latest"}, "spec.runtimeVersion", "a version such as 0.1.0"
+    ),
+    pipeline(
+        "a version beside an image",
+        {"runtimeVersion": "0.1.0", "query": {"image": "registry.example/runtime:1"}},
+        "spec.runtimeVersion",
+        "leave runtimeVersion empty, or query.image",
+    ),
     # unions
     Example(
         "no database", "RagPipeline", {"database": {}}, "spec.database", "give exactly one of secretRef and managed"

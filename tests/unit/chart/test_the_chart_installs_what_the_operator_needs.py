@@ -113,6 +113,9 @@ def test_the_operator_reads_its_settings_from_what_the_chart_sets(helm: Helm) ->
     assert settings.release.postgres_image == "pgvector/pgvector:pg17"
     assert settings.release.redis_image == "redis:8"
     assert settings.release.pull_policy == "Never"
+    assert settings.rollout_pause_seconds == 60
+    slower = helm.template({"rollout": {"pauseSeconds": 600}})
+    assert from_environment(environment(slower), "0.1.0").rollout_pause_seconds == 600
 
 
 def test_images_are_overridden_by_tag_digest_and_registry(helm: Helm) -> None:
