@@ -1,11 +1,13 @@
-"""What a kubelet would say where there is none: query pods are ready soon after they are made; roll-outs end."""
+"""What Deployment controller and kubelets would say where there are none: soon all query pods are ready and the newest.
+
+An API server without nodes leaves Deployments without a status, and what is cleared up after a roll-out stays for ever.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from typing import Any
 
 from rag_operator.api import names
@@ -15,10 +17,11 @@ from tests.support.operator import World
 PERIOD = 0.5
 SELECTOR = f"{names.LABEL_COMPONENT}={names.COMPONENT_QUERY}"
 MERGE = "application/merge-patch+json"
+NUMBERS = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
 
 
 @contextmanager
-def pods_get_ready(here: World) -> Iterator[None]:
+def rollouts_end(here: World) -> Iterator[None]:
     """While the body runs."""
     stop = threading.Event()
     thread = threading.Thread(target=_run, args=(here, stop), daemon=True)
@@ -31,21 +34,14 @@ def pods_get_ready(here: World) -> Iterator[None]:
 
 
 def _run(here: World, stop: threading.Event) -> None:
-    client, pods = here.api.client, f"/api/v1/namespaces/{here.namespace}/pods"
+    client, path = here.api.client, f"/apis/apps/v1/namespaces/{here.namespace}/deployments"
     while not stop.wait(PERIOD):
         with suppress(ApiError, OSError):
-            for pod in client.get(f"{pods}?labelSelector={SELECTOR.replace('/', '%2F').replace('=', '%3D')}")["items"]:
-                if not _is_ready(pod):
-                    client.call("PATCH", f"{pods}/{pod['metadata']['name']}/status", _ready(), MERGE)
+            for live in client.get(f"{path}?labelSelector={SELECTOR.replace('/', '%2F').replace('=', '%3D')}")["items"]:
+                if live.get("status", {}) != (status := _rolled_out(live)):
+                    client.call("PATCH", f"{path}/{live['metadata']['name']}/status", {"status": status}, MERGE)
 
 
-def _is_ready(pod: dict[str, Any]) -> bool:
-    conditions = pod.get("status", {}).get("conditions", [])
-    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
-
-
-def _ready() -> dict[str, Any]:
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {
-        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": now}]}
-    }
+def _rolled_out(live: dict[str, Any]) -> dict[str, int]:
+    wanted = int(live["spec"].get("replicas", 1))
+    return {"observedGeneration": int(live["metadata"]["generation"])} | dict.fromkeys(NUMBERS, wanted)

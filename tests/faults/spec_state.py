@@ -1,6 +1,7 @@
 """What stands once a spec is carried out, without what only tells of the way there: equal whatever stood before.
 
 Left out are former specs' Jobs and the configurations that these use (runs end by themselves, and no pod runs here),
+what a Job of the present configuration is made of (a run keeps the pod that it began with), scheduled Jobs,
 the managed cache's Secret (to delete Secrets is no right of the operator's), statuses of others, generations, and the
 number of pods, with what is said of it, where an autoscaler owns it.
 """
@@ -62,7 +63,8 @@ def _of_the_past(item: Object, items: list[Object]) -> bool:
     if item["kind"] == "Secret" and item["metadata"]["name"] == names.cache("support"):
         return True
     if item["kind"] == "Job":
-        return config not in _configs(items)
+        scheduled = any(owner["kind"] == "CronJob" for owner in item["metadata"].get("ownerReferences", []))
+        return scheduled or config not in _configs(items)
     of_runs = item["metadata"].get("labels", {}).get(names.LABEL_COMPONENT) == names.COMPONENT_INGEST
     return item["kind"] == "ConfigMap" and of_runs and item["metadata"]["name"] not in _configs(items)
 
@@ -84,7 +86,8 @@ def _spread(items: list[Object]) -> str:
 
 
 def _without_history(item: Object, items: list[Object], spread: str) -> Object:
-    plain = {key: value for key, value in item.items() if key != "status"}
+    unsaid = ("status", "spec") if item["kind"] == "Job" else ("status",)
+    plain = {key: value for key, value in item.items() if key not in unsaid}
     meta = item["metadata"]
     annotations = {key: value for key, value in meta.get("annotations", {}).items() if key != REVISION}
     plain["metadata"] = meta | {"annotations": annotations}

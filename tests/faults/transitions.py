@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.faults.conftest import Stages
 from tests.faults.harness import Stage
-from tests.faults.kubelet import pods_get_ready
+from tests.faults.kubelet import rollouts_end
 from tests.faults.spec_state import observed, state, troubles
 from tests.faults.specs import DATABASE, TENANT, Spec
 from tests.support.operator import HANDBOOK, pipeline, tenant
@@ -81,7 +81,7 @@ class Installation:
         """Its stage; set up at the first use with the specs that all begin with."""
         if self._on is None:
             self._on = self._open.enter_context(self.stages())
-            self._open.enter_context(pods_get_ready(self._on.here))
+            self._open.enter_context(rollouts_end(self._on.here))
             self._install(self._on, Specs())
             self.first = reached(self._on)
             assert not self.first.objections
@@ -138,7 +138,7 @@ class Installation:
         self._open.close()
 
     def _fresh(self, specs: Specs) -> Reached:
-        with self.stages() as fresh, pods_get_ready(fresh.here):
+        with self.stages() as fresh, rollouts_end(fresh.here):
             self._install(fresh, specs)
             return reached(fresh)
 

@@ -52,14 +52,20 @@ async def test_a_document_deleted_during_embedding_does_not_come_back(desk: Desk
 
 async def test_a_document_that_changes_during_embedding_is_written_in_its_new_version_only(desk: Desk) -> None:
     desk.write(page="the old words")
+    written_before: list[object] = []
+
+    async def look(texts: object) -> None:
+        written_before.extend(desk.chunks())
 
     async def meanwhile() -> None:
         desk.write(page="the new words, longer")
         assert (await _sync(desk)).updated == 1
+        desk.embedder.before = look
 
     _once(desk, meanwhile)
     await desk.run()
     await desk.run()
+    assert written_before == []
     assert [chunk[2] for chunk in desk.chunks()] == ["the new words, longer"]
     assert "the old words" in desk.embedder.texts
 

@@ -92,7 +92,7 @@ async def test_a_new_credential_replaces_the_old_one(world: World) -> None:
     await ensure(world, request_for("acme", password="a-new-password", credential_version="2"))
     world.connect(row.ingestion, "a-new-password").close()
     with pytest.raises(psycopg.OperationalError, match="authentication failed"):
-        world.connect(row.ingestion, INGEST_PASSWORD)
+        world.connect(row.ingestion, INGEST_PASSWORD).close()
 
 
 async def test_a_full_query_login_asks_for_the_next_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +122,7 @@ async def test_a_closed_tenant_answers_nobody_and_takes_no_writes(world: World) 
             job.sync("b")
         assert refused.value.diag.sqlstate == "RG002"
     with pytest.raises(psycopg.OperationalError, match="not permitted to log in"):
-        world.connect(row.ingestion, INGEST_PASSWORD)
+        world.connect(row.ingestion, INGEST_PASSWORD).close()
 
     async def again() -> None:
         async with world.tx() as tx:
