@@ -20,6 +20,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from rag_operator.api import names
 from rag_operator.build import config
+from rag_operator.decide.tenant import run_request
+from rag_runtime.contract.config import IngestConfig
 from tests.support.operator import World
 from tests.support.postgres import INSTALLED, SUPERUSER, Server
 
@@ -124,6 +126,8 @@ class Loading:
     given: dict[str, dict[str, str]]
     words: dict[str, str] = field(default_factory=dict)
     """What was recorded, and what stands for it here: uids, versions, the namespace."""
+    digests: dict[str, str] = field(default_factory=dict)
+    """Of each tenant's configuration, which names its first run; the namespace is in it."""
 
     def load(self, folder: Path) -> None:
         """All of it. The objects come with the managers that they had."""
@@ -155,6 +159,13 @@ class Loading:
         if (renamed := _config_name(item)) is not None:
             self.words[meta["name"]] = renamed
             meta["name"] = item["metadata"]["name"] = renamed
+        if item["kind"] == "Job":
+            request = run_request(self.digests[meta["labels"][names.LABEL_TENANT]], "")
+            item["metadata"]["annotations"][names.ANNOTATION_SYNC_REQUESTED] = request
+            meta["name"] = item["metadata"]["name"] = names.ingest_job(meta["labels"][names.LABEL_TENANT], request)
+        if item["kind"] == "ConfigMap" and names.LABEL_TENANT in item["metadata"].get("labels", {}):
+            document = IngestConfig.model_validate_json(item["data"][config.CONFIG_FILE])
+            self.digests[meta["labels"][names.LABEL_TENANT]] = document.digest()
         if item["kind"] == "Secret":
             item["data"] = self._data(meta["name"], item["data"])
         collection = f"/{group}/namespaces/{self.here.namespace}/{plural}"
