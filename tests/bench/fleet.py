@@ -43,8 +43,7 @@ def main() -> int:
         postgres.running() as server,
         placed(kubernetes, "fleet", Path(folder)) as here,
     ):
-        kubernetes.kubectl("apply", "--server-side", "-f", str(CRDS))
-        kubernetes.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
+        kubernetes.install_kinds(CRDS)
         _measure(here, server, count)
     return 0
 

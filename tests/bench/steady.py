@@ -45,8 +45,7 @@ def main() -> int:
         postgres.running() as server,
         placed(kubernetes, "steady", Path(folder)) as here,
     ):
-        kubernetes.kubectl("apply", "--server-side", "-f", str(CRDS))
-        kubernetes.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
+        kubernetes.install_kinds(CRDS)
         _measure(here, server, count, seconds)
     return 0
 

@@ -48,8 +48,7 @@ def main() -> int:
     """Measure once and print the tables."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else COUNT
     with without_nodes(f"bench-{os.getpid()}") as kubernetes, tempfile.TemporaryDirectory() as folder:
-        kubernetes.kubectl("apply", "--server-side", "-f", str(CRDS))
-        kubernetes.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
+        kubernetes.install_kinds(CRDS)
         with postgres.running() as server, placed(kubernetes, "replay", Path(folder)) as here:
             calls, statements = _replay(here, server, Path(folder), count)
         with postgres.running() as server, placed(kubernetes, "ours", Path(folder)) as here:

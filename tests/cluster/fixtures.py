@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -67,6 +68,21 @@ class Kubernetes:
     def kubectl(self, *arguments: str, given: str | None = None, deadline: float = 60.0) -> str:
         """Run kubectl as administrator; its output. Raises CalledProcessError, with its words, when it fails."""
         return self._run([self.kubectl_program, *arguments], given, deadline)
+
+    def install_kinds(self, definitions: Path) -> None:
+        """Apply CustomResourceDefinitions and wait until they are served."""
+        self.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(definitions))
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                self.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(definitions))
+            except subprocess.CalledProcessError as error:
+                has_no_status_yet = "accessor error" in error.stderr
+                if not has_no_status_yet or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+            else:
+                return
 
     def helm(self, *arguments: str, deadline: float = 120.0) -> str:
         """Run Helm as administrator; its output."""

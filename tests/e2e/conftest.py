@@ -19,9 +19,8 @@ def quiet(cluster: Kubernetes) -> Iterator[Kubernetes]:
 @pytest.fixture(scope="session")
 def place(quiet: Kubernetes) -> Iterator[Place]:
     """Both resources of two tenants Ready; tenants are applied before what they need."""
-    cluster, crds = quiet, str(ROOT / "crds")
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", crds)
-    cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", crds)
+    cluster = quiet
+    cluster.install_kinds(ROOT / "crds")
     with cluster.namespace("path", {"pod-security.kubernetes.io/enforce": "restricted"}) as namespace:
         here = Place(cluster, namespace)
         options = (f"watchNamespaces={{{namespace}}}", "rbac.aggregateToDefaultRoles=false", "crds.install=false")

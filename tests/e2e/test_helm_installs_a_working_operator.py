@@ -34,8 +34,7 @@ def installed(cluster: Kubernetes, namespace: str, *more: str) -> str:
 
 @pytest.fixture(scope="module")
 def namespace(quiet: Kubernetes, cluster: Kubernetes) -> Iterator[str]:
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(REPOSITORY / "crds"))
-    cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(REPOSITORY / "crds"))
+    cluster.install_kinds(REPOSITORY / "crds")
     with cluster.namespace("helm", RESTRICTED) as name:
         installed(cluster, name)
         yield name

@@ -24,6 +24,9 @@ class Api(Protocol):
     @property
     def kubeconfig(self) -> Path: ...
 
+    def install_kinds(self, definitions: Path) -> None:
+        """Apply definitions and wait until they are served."""
+
 
 @dataclass(frozen=True)
 class Kubectl:
@@ -53,8 +56,7 @@ class Kubectl:
 @pytest.fixture(scope="module")
 def kubectl(api: Api) -> Iterator[Kubectl]:
     made = Kubectl(api.kubeconfig, f"admission-{uuid4().hex[:8]}")
-    made("apply", "--server-side", "--force-conflicts", "-f", str(CRDS))
-    made("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
+    api.install_kinds(CRDS)
     made("create", "namespace", made.namespace)
     yield made
     made("delete", "namespace", made.namespace, "--wait=false")

@@ -15,8 +15,7 @@ CRDS = Path(__file__).parents[3] / "crds"
 @pytest.fixture(scope="session")
 def crds(api: Kubernetes) -> None:
     """Our kinds on the API server."""
-    api.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRDS))
-    api.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
+    api.install_kinds(CRDS)
 
 
 @pytest.fixture

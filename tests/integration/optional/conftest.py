@@ -17,8 +17,7 @@ CRDS = Path(__file__).parents[3] / "crds"
 @pytest.fixture(scope="session")
 def own_api(testrun: str) -> Iterator[Kubernetes]:
     with without_nodes(f"{testrun}-optional") as made:
-        made.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRDS))
-        made.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
+        made.install_kinds(CRDS)
         yield made
 
 
@@ -32,8 +31,7 @@ def here(own_api: Kubernetes, tmp_path: Path) -> Iterator[World]:
 def install(api: Kubernetes, source: Source) -> None:
     """The kinds of a project, as its users install them."""
     for path in definitions(source):
-        api.kubectl("apply", "--server-side", "-f", str(path))
-        api.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(path))
+        api.install_kinds(path)
 
 
 def remove(api: Kubernetes, source: Source) -> None:

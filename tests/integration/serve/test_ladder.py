@@ -183,7 +183,7 @@ async def test_a_redis_that_hangs_costs_its_deadline_once(laid: Laid) -> None:
         spent = [(await running.ask("acme", QUESTION)).body["timings"]["exact_cache"] for _ in range(20)]
     hung.close()
     assert spent[0] < 500
-    assert max(spent[1:]) < 5.0, "milliseconds"
+    assert sum(spent[1:]) < 100, "all that follow together wait less than one deadline, in milliseconds"
 
 
 async def test_postgres_down_leaves_cached_answers_then_heals(

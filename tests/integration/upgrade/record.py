@@ -42,8 +42,7 @@ def test_record(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     old, _, name = what.partition(":")
-    api.kubectl("apply", "--server-side", "-f", f"{old}/crds")
-    api.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", f"{old}/crds")
+    api.install_kinds(Path(f"{old}/crds"))
     monkeypatch.setenv("PYTHONPATH", f"{old}/operator:{old}/runtime")
     with world(api, tmp_path) as here:
         redis = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "redis"}}
