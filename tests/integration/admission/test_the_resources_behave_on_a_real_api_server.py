@@ -82,7 +82,9 @@ def test_kubectl_get_tells_the_state_at_a_glance(minimal: Kubectl) -> None:
     now = datetime.now(UTC)
     ready = merge([], [condition(ConditionType.READY, False, Reason.SECRET_NOT_FOUND, "create Secret db", 1)], now)
     counts = TenantCounts(total=42, ready=41)
-    status = RagPipelineStatus(conditions=ready, endpoint="http://support.rag.svc:8000", tenants=counts)
+    status = RagPipelineStatus(
+        conditions=ready, runtime_version="0.1.0", endpoint="http://support.rag.svc:8000", tenants=counts
+    )
     set_status(minimal, "ragp", "support", status.to_dict())
     ended = (now - timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M:%SZ")
     index = IndexStatus(active=ActiveRevision(revision=1, documents=1290))
@@ -95,8 +97,8 @@ def test_kubectl_get_tells_the_state_at_a_glance(minimal: Kubectl) -> None:
     assert head == ["NAME", "READY", "REASON", "TENANTS", "AGE"]
     assert row[:4] == ["support", "False", "SecretNotFound", "41/42"]
     head, row = table(minimal, "ragp", "-o", "wide")
-    assert head == ["NAME", "READY", "REASON", "TENANTS", "ENDPOINT", "MESSAGE", "AGE"]
-    assert row[4:6] == ["http://support.rag.svc:8000", "create Secret db"]
+    assert head == ["NAME", "READY", "REASON", "TENANTS", "RUNTIME", "ENDPOINT", "MESSAGE", "AGE"]
+    assert row[4:7] == ["0.1.0", "http://support.rag.svc:8000", "create Secret db"]
     head, row = table(minimal, "ragt")
     assert head == ["NAME", "PIPELINE", "READY", "REASON", "DOCUMENTS", "LAST INGESTION", "AGE"]
     assert row[:5] == ["acme", "support", "False", "SecretNotFound", "1290"]
