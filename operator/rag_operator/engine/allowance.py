@@ -58,6 +58,8 @@ async def _allows(context: Context, pipeline: Object, namespace: str) -> bool:
     if namespaces.from_ is not NamespacesFrom.SELECTOR:
         return allows(namespaces, {})
     live = await context.api.get(NAMESPACE, None, namespace)
+    if live is not None:
+        context.labels.read(live["metadata"])
     return live is not None and allows(namespaces, live["metadata"].get("labels") or {})
 
 

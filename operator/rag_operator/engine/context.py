@@ -12,6 +12,7 @@ from uuid import UUID
 from rag_operator.api.pipeline import RagPipeline
 from rag_operator.build.common import Release
 from rag_operator.engine.coalesce import Coalescing
+from rag_operator.engine.namespaces import Labels
 from rag_operator.engine.orphans import OrphanList
 from rag_operator.engine.queue import Key, WorkQueue
 from rag_operator.engine.registry import Registry
@@ -61,6 +62,7 @@ class Context:
     queue: WorkQueue
     registry: Registry
     coalescing: Coalescing
+    labels: Labels
     now: Callable[[], datetime]
     new_id: Callable[[], UUID]
     new_password: Callable[[], str]

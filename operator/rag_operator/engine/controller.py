@@ -53,7 +53,7 @@ class Controller:
                 period = self._context.settings.resync_seconds
                 group.create_task(self._context.discovery.run(period, self._kinds_changed))
                 named = self._context.settings.watch_namespaces
-                namespaces = Namespaces(self._context.api, self._context.registry, self._context.queue, named)
+                namespaces = Namespaces(self._context.api, self._context.registry, self._context.labels, named)
                 group.create_task(namespaces.run())
                 for kind in (DEPLOYMENT, STATEFUL_SET, JOB):
                     for namespace in self._context.settings.watch_namespaces or (None,):

@@ -21,20 +21,41 @@ PERIOD = 10.0
 """Seconds between two looks at a namespace that can't be watched, while tenants of pipelines elsewhere live there."""
 
 
-class Namespaces:
-    """The labels seen last, as a number for each namespace. `named` are those to ask; empty: all are watched."""
+class Labels:
+    """The labels of namespaces as last read, a number for each, by whoever read them: also those who decided on them.
 
-    def __init__(self, api: Api, registry: Registry, queue: WorkQueue, named: tuple[str, ...]) -> None:
-        self._api = api
+    Else a change that is undone between two looks would stay decided on.
+    """
+
+    def __init__(self, registry: Registry, queue: WorkQueue) -> None:
         self._registry = registry
         self._queue = queue
+        self._read: dict[str, int] = {}
+
+    def read(self, meta: Object) -> None:
+        """Take in a namespace's metadata; other labels than before wake its tenants whose pipeline is elsewhere."""
+        labels: Mapping[str, str] = meta.get("labels") or {}
+        mark = hash(frozenset(labels.items()))
+        if self._read.get(meta["name"]) == mark:
+            return
+        self._read[meta["name"]] = mark
+        for guest in self._registry.guests_in(meta["name"]):
+            self._queue.add(guest)
+
+
+class Namespaces:
+    """Reads labels for ever. `named` are the namespaces to ask; empty: all are watched."""
+
+    def __init__(self, api: Api, registry: Registry, labels: Labels, named: tuple[str, ...]) -> None:
+        self._api = api
+        self._registry = registry
+        self._labels = labels
         self._named = named
-        self._labels: dict[str, int] = {}
 
     async def run(self) -> None:
         """For ever, across every outage."""
         if not self._named:
-            await watch_children(self._api, NAMESPACE, None, "", self._seen)
+            await watch_children(self._api, NAMESPACE, None, "", self._labels.read)
         while True:
             await self._look()
             await asyncio.sleep(PERIOD)
@@ -49,13 +70,4 @@ class Namespaces:
                 log.warning("namespace %s: %s", name, error)
                 continue
             if live is not None:
-                self._seen(live["metadata"])
-
-    def _seen(self, meta: Object) -> None:
-        labels: Mapping[str, str] = meta.get("labels") or {}
-        mark = hash(frozenset(labels.items()))
-        if self._labels.get(meta["name"]) == mark:
-            return
-        self._labels[meta["name"]] = mark
-        for guest in self._registry.guests_in(meta["name"]):
-            self._queue.add(guest)
+                self._labels.read(live["metadata"])

@@ -20,6 +20,7 @@ from rag_operator.engine.coalesce import Coalescing
 from rag_operator.engine.context import Context
 from rag_operator.engine.controller import Controller
 from rag_operator.engine.figures import Figures
+from rag_operator.engine.namespaces import Labels
 from rag_operator.engine.queue import WorkQueue
 from rag_operator.engine.registry import Registry
 from rag_operator.engine.resync import Resync
@@ -42,15 +43,17 @@ async def run(settings: Settings) -> None:
     _stop_on_signals(stop)
     api = await Api.connect(settings.kubeconfig)
     registry = Registry()
+    queue = WorkQueue(time.monotonic, random.random, registry.lane)
     async with Databases(settings.identity) as databases:
         context = Context(
             settings=settings,
             api=api,
             discovery=Discovery(api),
             databases=databases,
-            queue=WorkQueue(time.monotonic, random.random, registry.lane),
+            queue=queue,
             registry=registry,
             coalescing=Coalescing(time.monotonic),
+            labels=Labels(registry, queue),
             now=lambda: datetime.now(UTC),
             new_id=uuid.uuid4,
             new_password=lambda: secrets.token_urlsafe(32),

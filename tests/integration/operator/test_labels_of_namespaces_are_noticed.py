@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from rag_operator.engine import namespaces
-from rag_operator.engine.namespaces import Namespaces
+from rag_operator.engine.namespaces import Labels, Namespaces
 from rag_operator.engine.queue import Key, WorkQueue
 from rag_operator.engine.registry import Registry
 from rag_operator.kube.client import Api
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.integration
 
 
 @asynccontextmanager
-async def noticing(api: Kubernetes, namespace: str, *, named: bool) -> AsyncIterator[WorkQueue]:
+async def noticing(api: Kubernetes, namespace: str, *, named: bool) -> AsyncIterator[tuple[WorkQueue, Labels]]:
     """A queue that is fed while a tenant of a pipeline elsewhere lives in the namespace."""
     registry = Registry()
     body = tenant(pipelineRef={"name": "support", "namespace": "elsewhere"})
@@ -30,11 +30,12 @@ async def noticing(api: Kubernetes, namespace: str, *, named: bool) -> AsyncIter
     beside = tenant("beside")
     registry.take_in(Key("tenant", namespace, "beside"), beside | {"metadata": {"name": "b", "namespace": namespace}})
     queue = WorkQueue(time.monotonic, lambda: 0.0)
+    labels = Labels(registry, queue)
     client = await Api.connect(str(api.kubeconfig))
     names = (namespace, "default") if named else ()
-    task = asyncio.create_task(Namespaces(client, registry, queue, names).run())
+    task = asyncio.create_task(Namespaces(client, registry, labels, names).run())
     try:
-        yield queue
+        yield queue, labels
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -57,12 +58,16 @@ async def test_a_changed_label_wakes_the_guests_and_nothing_else_does(
     def change(*arguments: str) -> None:
         api.kubectl(*arguments[:1], "namespace", api_namespace, "--overwrite", *arguments[1:])
 
-    async with noticing(api, api_namespace, named=named) as queue:
+    async with noticing(api, api_namespace, named=named) as (queue, labels):
         await woken(queue)
         change("label", "rag.example/tenants=true")
         await woken(queue)
         change("annotate", "someone.example/note=1")
         await asyncio.sleep(1)
         assert queue.waiting() == {}
+        labels.read({"name": api_namespace, "labels": {"decided": "on what is gone again before the next look"}})
+        await woken(queue)
+        change("annotate", "someone.example/note=2")
+        await woken(queue)
         change("label", "rag.example/tenants-")
         await woken(queue)
