@@ -139,7 +139,7 @@ GUARDS = (
         "a Secret that another hand changed stays so",
         "ingestion connects to where somebody pointed it",
         f"{KUBE}/apply.py",
-        """    if live.get("data", {}) == manifest["data"]:\n""",
+        """    if standing.get("data", {}) == manifest["data"]:\n""",
         "    if live:\n",
         DRIFT,
         api=True,
