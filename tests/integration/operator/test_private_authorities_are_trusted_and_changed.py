@@ -98,13 +98,18 @@ def test_a_secret_that_is_away_rolls_nothing_and_its_successor_once(here: World,
 def test_proxies_reach_the_pods_that_call_out(here: World, database: str) -> None:
     here.operator(https_proxy="http://proxy.corp.example:3128", no_proxy=".corp.example", image_pull_secrets="mirror")
     here.apply(pipeline(), tenant(), HANDBOOK, here.database_secret(database))
-    eventually(lambda: here.get("cronjob", "acme-ingest"), "the ingestion")
-    query = (here.get("deployment", "support-query") or {})["spec"]["template"]["spec"]
-    ingestion = (here.get("cronjob", "acme-ingest") or {})["spec"]["jobTemplate"]["spec"]["template"]["spec"]
-    redis = (here.get("deployment", "support-cache") or {})["spec"]["template"]["spec"]
+    query = _found(here, "deployment", "support-query")["template"]["spec"]
+    ingestion = _found(here, "cronjob", "acme-ingest")["jobTemplate"]["spec"]["template"]["spec"]
+    redis = _found(here, "deployment", "support-cache")["template"]["spec"]
     for spec in (query, ingestion):
         env = {one["name"]: one.get("value") for one in spec["containers"][0]["env"]}
         assert env["HTTPS_PROXY"] == "http://proxy.corp.example:3128"
         assert env["NO_PROXY"] == "localhost,127.0.0.1,::1,.svc,.cluster.local,.corp.example"
     for spec in (query, ingestion, redis):
         assert spec["imagePullSecrets"] == [{"name": "mirror"}]
+
+
+def _found(here: World, kind: str, name: str) -> dict[str, Any]:
+    """The child's spec, once it is there."""
+    spec: dict[str, Any] = eventually(lambda: here.get(kind, name) or {}, f"{kind} {name}")["spec"]
+    return spec
