@@ -13,16 +13,13 @@ import platform
 import re
 import statistics
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
-from pathlib import Path
 
 from rag_operator.kube.client import Api
 from rag_operator.kube.kinds import CRON_JOB, TENANT
-from tests.bench.tenants import CRDS, cpu_seconds, create, laid, placed, rss
-from tests.cluster.fixtures import without_nodes
+from tests.bench.tenants import alone, cpu_seconds, create, laid, rss
 from tests.support import postgres
 from tests.support.operator import HANDBOOK, World, pipeline
 
@@ -37,13 +34,7 @@ CHANGES = 20
 def main() -> int:
     """Measure once and print the table."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else COUNT
-    with (
-        without_nodes(f"fleet-{os.getpid()}") as kubernetes,
-        tempfile.TemporaryDirectory() as folder,
-        postgres.running() as server,
-        placed(kubernetes, "fleet", Path(folder)) as here,
-    ):
-        kubernetes.install_kinds(CRDS)
+    with alone("fleet") as (here, server):
         _measure(here, server, count)
     return 0
 

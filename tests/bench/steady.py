@@ -12,18 +12,15 @@ import asyncio
 import os
 import platform
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
-from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from rag_operator.kube.client import Api
 from rag_operator.kube.kinds import CRON_JOB, TENANT
-from tests.bench.tenants import CRDS, create, laid, placed
-from tests.cluster.fixtures import without_nodes
+from tests.bench.tenants import alone, create, laid
 from tests.support import postgres
 from tests.support.operator import HANDBOOK, World, pipeline
 
@@ -39,13 +36,7 @@ def main() -> int:
     """Measure once and print the table."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else COUNT
     seconds = int(sys.argv[2]) if len(sys.argv) > 2 else SECONDS
-    with (
-        without_nodes(f"steady-{os.getpid()}") as kubernetes,
-        tempfile.TemporaryDirectory() as folder,
-        postgres.running() as server,
-        placed(kubernetes, "steady", Path(folder)) as here,
-    ):
-        kubernetes.install_kinds(CRDS)
+    with alone("steady") as (here, server):
         _measure(here, server, count, seconds)
     return 0
 

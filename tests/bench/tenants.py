@@ -57,6 +57,19 @@ def main() -> int:
 
 
 @contextmanager
+def alone(name: str) -> Iterator[tuple[World, postgres.Server]]:
+    """A namespace with our kinds on a control plane of its own without nodes, and a Postgres."""
+    with (
+        without_nodes(f"{name}-{os.getpid()}") as kubernetes,
+        tempfile.TemporaryDirectory() as folder,
+        postgres.running() as server,
+        placed(kubernetes, name, Path(folder)) as here,
+    ):
+        kubernetes.install_kinds(CRDS)
+        yield here, server
+
+
+@contextmanager
 def placed(kubernetes: Kubernetes, name: str, folder: Path) -> Iterator[World]:
     """A namespace that goes with its API server: deleting thousands of objects one by one would take minutes."""
     kubernetes.kubectl("create", "namespace", name)

@@ -13,10 +13,10 @@ from typing import Any
 
 from tests.faults.conftest import Stages
 from tests.faults.harness import Stage
-from tests.faults.kubelet import rollouts_end
 from tests.faults.spec_state import observed, state, troubles
 from tests.faults.specs import DATABASE, TENANT, Spec
 from tests.support.operator import HANDBOOK, pipeline, tenant
+from tests.support.rollouts import rollouts_end
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ async def begun(connection: Connection, opening: Composable) -> AsyncIterator[Di
         while cursor.nextset():
             pass
         yield await cursor.fetchone() if cursor.description else None
-    except BaseException:
+    except BaseException:  # boundary: whatever ends the block, cancellation too, nothing of it stays
         if connection.pgconn.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
             with contextlib.suppress(psycopg.Error):
                 await connection.rollback()
@@ -153,6 +153,6 @@ class Transaction:
 
 @lru_cache(maxsize=4096)
 def _rendered(template: str, catalog: str, identifiers: Sequence[tuple[str, str]]) -> bytes:
-    """A statement with its identifiers: rendering one costs as much as running it."""
+    """A statement with its identifiers, rendered once."""
     names = {key: Identifier(value) for key, value in identifiers}
     return SQL(template).format(c=Identifier(catalog), **names).as_bytes(None)

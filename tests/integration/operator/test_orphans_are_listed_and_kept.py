@@ -21,11 +21,7 @@ LEFT_SCHEMA = f"rag_gone_{NOBODY[:10]}"
 
 
 def test_orphans_are_told_once_and_counted_apart_from_what_is_retained(here: World, database: str) -> None:
-    first = here.operator(resync_seconds="2")
-    here.apply(*(tenant(name, suspend=True) for name in ("acme", "kept", "used")))
-    here.apply(pipeline(), HANDBOOK, here.database_secret(database))
-    for name in ("acme", "kept", "used"):
-        here.wait_condition("ragtenant", name, "DatabaseReady", "AsExpected")
+    first = _with_three_tenants(here, database)
     here.kubectl("delete", "ragtenant", "kept", "--timeout=40s")
     eventually(lambda: _gauges(first).get("retained") == 1, "what is kept by policy is counted")
     assert _gauges(first) == {"tenant": 0, "schema": 0, "role": 0, "retained": 1}
@@ -62,6 +58,15 @@ def test_orphans_are_told_once_and_counted_apart_from_what_is_retained(here: Wor
     here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected")
     eventually(lambda: _gauges(second).get("tenant") == 0, "it is claimed")
     assert _stands(database) == stands
+
+
+def _with_three_tenants(here: World, dsn: str) -> OperatorProcess:
+    first = here.operator(resync_seconds="2")
+    here.apply(*(tenant(name, suspend=True) for name in ("acme", "kept", "used")))
+    here.apply(pipeline(), HANDBOOK, here.database_secret(dsn))
+    for name in ("acme", "kept", "used"):
+        here.wait_condition("ragtenant", name, "DatabaseReady", "AsExpected")
+    return first
 
 
 def _past_its_finalizer(here: World, dsn: str, name: str) -> str:

@@ -158,6 +158,12 @@ def test_a_label_opens_and_closes_at_once_and_the_data_stay(here: World, there: 
     assert rows(database) == {there.namespace: ("Retained", 0, False)}
 
 
+def _authority(here: World) -> dict[str, Any]:
+    """A ConfigMap with certificates that are ones: the cluster's own."""
+    text = here.api.kubectl("get", "configmap", "kube-root-ca.crt", "-n", here.namespace, "-o", "json")
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "corp"}, "data": json.loads(text)["data"]}
+
+
 def test_what_the_pipeline_names_is_looked_for_beside_the_tenant_and_never_copied(
     here: World, there: World, database: str
 ) -> None:
@@ -173,18 +179,11 @@ def test_what_the_pipeline_names_is_looked_for_beside_the_tenant_and_never_copie
     key, pull = _secret("models", "api-key"), _secret("pull", "any")
     here.apply(pipeline(**spec), here.database_secret(database), key, pull)
     there.apply(guest(here), HANDBOOK)
-    corp = here.api.kubectl("get", "configmap", "kube-root-ca.crt", "-n", here.namespace, "-o", "json")
-    authority = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": "corp"},
-        "data": json.loads(corp)["data"],
-    }
     service_account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "support-ingestion"}}
     wanted = (
         ("SecretNotFound", "endpoint.secretRef: Secret {}/models", key),
         ("SecretNotFound", "imagePullSecrets: Secret {}/pull", pull),
-        ("CANotFound", "caRef: ConfigMap {}/corp", authority),
+        ("CANotFound", "caRef: ConfigMap {}/corp", _authority(here)),
         ("ServiceAccountNotFound", "ServiceAccount {}/support-ingestion", service_account),
     )
     for number, (reason, sentence, document) in enumerate(wanted):

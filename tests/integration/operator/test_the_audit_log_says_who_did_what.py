@@ -75,6 +75,10 @@ def build(here: World, name: str, size: int) -> None:
         call("SELECT {c}.finish(%s, %s)", number, epoch)
 
 
+def _patched(here: World, hand: str, what: str, patch: dict[str, Any]) -> None:
+    here.kubectl("patch", what, "--type=merge", f"--field-manager={hand}", "-p", json.dumps(patch))
+
+
 def test_promotion_rollback_rotation_and_pause_name_the_hand_that_caused_them(here: World, database: str) -> None:
     here.operator(resync_seconds="2", log_level="error")
     here.apply(pipeline(chunking={"size": 100}), tenant(), HANDBOOK, here.database_secret(database))
@@ -88,32 +92,22 @@ def test_promotion_rollback_rotation_and_pause_name_the_hand_that_caused_them(he
     second = said(here, "Promoted", 2)
     assert (second["kind"], second["name"], second["revision"], second["formerRevision"]) == ("RagTenant", "acme", 2, 1)
     assert second["changedBy"] == "kubectl-client-side-apply"
-    here.kubectl(
-        "patch", "ragpipeline", "support", "--type=merge", "--field-manager=ann",
-        "-p", '{"spec":{"chunking":{"size":100}}}',
-    )  # fmt: skip
+    _patched(here, "ann", "ragpipeline/support", {"spec": {"chunking": {"size": 100}}})
     back = said(here, "RolledBack")
     assert (back["revision"], back["formerRevision"], back["changedBy"]) == (1, 2, "ann")
     assert "spec.chunking" in back["part"]
     eventually(lambda: event_said(here, "RolledBack") == back["message"], "the Event says the same")
 
     key = base64.b64encode(b"another-key").decode()
-    here.kubectl(
-        "patch", "secret", "acme-api-key", "--type=merge", "--field-manager=bob",
-        "-p", json.dumps({"data": {"api-key": key}}),
-    )  # fmt: skip
+    _patched(here, "bob", "secret/acme-api-key", {"data": {"api-key": key}})
     assert said(here, "KeyRotated")["changedBy"] == "bob"
     here.kubectl("delete", "secret", "acme-ingest-db")
     assert said(here, "LoginRotated")["name"] == "acme"
 
-    here.kubectl(
-        "patch", "ragpipeline", "support", "--type=merge", "--field-manager=cat", "-p", '{"spec":{"paused":true}}'
-    )
+    _patched(here, "cat", "ragpipeline/support", {"spec": {"paused": True}})
     assert said(here, "Paused")["changedBy"] == "cat"
     here.apply(pipeline(chunking={"size": 100}))
-    here.kubectl(
-        "patch", "ragpipeline", "support", "--type=merge", "--field-manager=cat", "-p", '{"spec":{"paused":false}}'
-    )
+    _patched(here, "cat", "ragpipeline/support", {"spec": {"paused": False}})
     assert said(here, "Resumed")["part"] == "spec.paused"
     lines = "\n".join(line for line in here.logs().splitlines() if '"audit"' in line)
     secrets = {"another-key", *data(here, "acme-ingest-db").values()} - {"127.0.0.1", "disable", "prefer"}

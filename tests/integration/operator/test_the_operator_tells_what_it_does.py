@@ -49,6 +49,22 @@ def _up(replica: OperatorProcess) -> Scrape | None:
         return None
 
 
+def _all_that_was_done_is_told(settled: Scrape) -> None:
+    for kind in ("pipeline", "tenant"):
+        assert settled.of("rag_operator_reconciles_total", kind=kind) >= 1
+        assert 0 < settled.quantile("rag_operator_reconcile_seconds", 0.99, kind=kind) <= 120
+        assert ("kind", kind) in {label for series in settled.samples["rag_operator_queue_depth"] for label in series}
+    assert settled.of("rag_operator_writes_total", kind="Deployment", verb="apply") >= 2
+    assert settled.of("rag_operator_writes_total", kind="Secret", verb="create") >= 3
+    assert settled.of("rag_operator_writes_total", kind="RagTenant", verb="apply", subresource="status") >= 1
+    assert settled.of("rag_operator_writes_total", kind="RagTenant", verb="patch", subresource="") == 1
+    assert settled.of("rag_operator_writes_total", kind="Lease") >= 1
+    assert settled.of("rag_operator_api_calls_total", verb="GET", resource="secrets", code="404") >= 1
+    for what in ("rows", "roles", "schema", "notify"):
+        assert settled.of("rag_operator_sql_writes_total", what=what) >= 1, what
+    assert settled.of("rag_operator_databases", breaker="closed") == 1
+
+
 def test_every_figure_moves_with_what_it_tells_of(here: World, own_server: postgres.Server) -> None:
     one = here.operator(resync_seconds="2")
     first = eventually(lambda: (s := _up(one)) and s.of("rag_operator_leader") == 1 and s, "the replica leads")
@@ -66,19 +82,7 @@ def test_every_figure_moves_with_what_it_tells_of(here: World, own_server: postg
         "the tenant is counted",
     )
     settled = Scrape(one)
-    for kind in ("pipeline", "tenant"):
-        assert settled.of("rag_operator_reconciles_total", kind=kind) >= 1
-        assert 0 < settled.quantile("rag_operator_reconcile_seconds", 0.99, kind=kind) <= 120
-        assert ("kind", kind) in {label for series in settled.samples["rag_operator_queue_depth"] for label in series}
-    assert settled.of("rag_operator_writes_total", kind="Deployment", verb="apply") >= 2
-    assert settled.of("rag_operator_writes_total", kind="Secret", verb="create") >= 3
-    assert settled.of("rag_operator_writes_total", kind="RagTenant", verb="apply", subresource="status") >= 1
-    assert settled.of("rag_operator_writes_total", kind="RagTenant", verb="patch", subresource="") == 1
-    assert settled.of("rag_operator_writes_total", kind="Lease") >= 1
-    assert settled.of("rag_operator_api_calls_total", verb="GET", resource="secrets", code="404") >= 1
-    for what in ("rows", "roles", "schema", "notify"):
-        assert settled.of("rag_operator_sql_writes_total", what=what) >= 1, what
-    assert settled.of("rag_operator_databases", breaker="closed") == 1
+    _all_that_was_done_is_told(settled)
     eventually(lambda: Scrape(one).of("rag_operator_resync_seconds_count") >= 2, "two resyncs")
     assert settled.of("rag_operator_resync_differences_total") >= 0
     watched = {dict(series)["kind"] for series in settled.samples["rag_operator_watch_age_seconds"]}
