@@ -10,16 +10,15 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
-import re
 import statistics
 import sys
 import time
-import urllib.request
-from collections.abc import Callable
 
 from rag_operator.kube.client import Api
 from rag_operator.kube.kinds import CRON_JOB, TENANT
-from tests.bench.tenants import alone, cpu_seconds, create, laid, rss
+from tests.bench.machine import cpu_seconds, rss
+from tests.bench.scrape import figure, until
+from tests.bench.tenants import alone, create, wait_until_laid
 from tests.support import postgres
 from tests.support.operator import HANDBOOK, World, pipeline
 
@@ -46,12 +45,12 @@ def _measure(here: World, server: postgres.Server, count: int) -> None:
     here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected")
     began = time.monotonic()
     asyncio.run(create(here.kubeconfig, here.namespace, count))
-    _until(lambda: asyncio.run(laid(here.kubeconfig, here.namespace)) >= count, "all are laid", 5)
+    wait_until_laid(here, count)
     made = time.monotonic() - began
     first.stop()
     again = here.operator(metrics_port=str(port), resync_seconds=str(RESYNC_SECONDS))
     began = time.monotonic()
-    _until(lambda: _figure(port, "rag_operator_reconcile_seconds_count", 'kind="tenant"') >= count, "all are seen", 2)
+    until(lambda: figure(port, "rag_operator_reconcile_seconds_count", kind="tenant") >= count, "all are seen", 2)
     cold = time.monotonic() - began
     assert again.process is not None
     pid = again.process.pid
@@ -71,17 +70,17 @@ def _measure(here: World, server: postgres.Server, count: int) -> None:
 
 def _resyncs(port: int, pid: int) -> float:
     """CPU seconds of one resync, on average over several, with all that runs beside it at rest."""
-    start = _figure(port, "rag_operator_resyncs_total")
-    _until(lambda: _figure(port, "rag_operator_resyncs_total") > start, "a resync begins", 0.5)
+    start = figure(port, "rag_operator_resyncs_total")
+    until(lambda: figure(port, "rag_operator_resyncs_total") > start, "a resync begins", 0.5)
     spent, start = cpu_seconds(pid), start + 1
-    _until(lambda: _figure(port, "rag_operator_resyncs_total") >= start + RESYNCS, "some resyncs", 0.5)
+    until(lambda: figure(port, "rag_operator_resyncs_total") >= start + RESYNCS, "some resyncs", 0.5)
     return (cpu_seconds(pid) - spent) / RESYNCS
 
 
 def _changes(here: World, port: int) -> list[float]:
     """Seconds from a changed schedule to the changed CronJob, the first begun with a resync."""
-    start = _figure(port, "rag_operator_resyncs_total")
-    _until(lambda: _figure(port, "rag_operator_resyncs_total") > start, "a resync begins", 0.1)
+    start = figure(port, "rag_operator_resyncs_total")
+    until(lambda: figure(port, "rag_operator_resyncs_total") > start, "a resync begins", 0.1)
     return asyncio.run(_scheduled(here))
 
 
@@ -106,22 +105,6 @@ async def _scheduled(here: World) -> list[float]:
 async def _has(api: Api, namespace: str, name: str, schedule: str) -> bool:
     live = await api.get(CRON_JOB, namespace, f"{name}-ingest")
     return live is not None and live["spec"]["schedule"] == schedule
-
-
-def _until(look: Callable[[], bool], what: str, every: float) -> None:
-    print(f"· {what}", file=sys.stderr, flush=True)
-    while not look():
-        time.sleep(every)
-
-
-def _figure(port: int, name: str, labels: str = "") -> float:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-            text = answer.read().decode()
-    except OSError:
-        return 0.0
-    found = re.search(rf"^{name}{re.escape('{' + labels + '}') if labels else ''} ([0-9.e+]+)$", text, re.MULTILINE)
-    return float(found.group(1)) if found else 0.0
 
 
 if __name__ == "__main__":

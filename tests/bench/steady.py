@@ -13,14 +13,11 @@ import os
 import platform
 import sys
 import time
-import urllib.request
-from collections.abc import Callable
-
-from prometheus_client.parser import text_string_to_metric_families
 
 from rag_operator.kube.client import Api
 from rag_operator.kube.kinds import CRON_JOB, TENANT
-from tests.bench.tenants import alone, create, laid
+from tests.bench.scrape import figure, samples, until
+from tests.bench.tenants import alone, create, wait_until_laid
 from tests.support import postgres
 from tests.support.operator import HANDBOOK, World, pipeline
 
@@ -47,8 +44,8 @@ def _measure(here: World, server: postgres.Server, count: int, seconds: int) -> 
     here.apply(pipeline(), HANDBOOK, here.database_secret(server.create_database("tenants")))
     here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected")
     asyncio.run(create(here.kubeconfig, here.namespace, count))
-    _until(lambda: asyncio.run(laid(here.kubeconfig, here.namespace)) >= count)
-    _until(lambda: _idle(port))
+    wait_until_laid(here, count)
+    until(lambda: _idle(port), "nothing waits", 2)
     before = {kind: _buckets(port, kind) for kind in ("tenant", "pipeline")}
     missing = asyncio.run(_changed_each_second(here, count, seconds))
     print(f"{count} tenants, suspended, one change a second for {seconds} s, a resync each {RESYNC_SECONDS} s; "
@@ -92,28 +89,13 @@ async def _changed_each_second(here: World, count: int, seconds: int) -> int:
         await api.close()
 
 
-def _until(look: Callable[[], bool]) -> None:
-    while not look():
-        time.sleep(2)
-
-
 def _idle(port: int) -> bool:
-    samples = _samples(port)
-    waiting = [
-        value for name, _, value in samples if name in ("rag_operator_queue_depth", "rag_operator_queue_working")
-    ]
-    return not any(waiting)
+    return not figure(port, "rag_operator_queue_depth") + figure(port, "rag_operator_queue_working")
 
 
 def _buckets(port: int, kind: str) -> Buckets:
-    found = [(labels, value) for name, labels, value in _samples(port) if name == f"{NAME}_bucket"]
-    return {float(labels["le"]): value for labels, value in found if labels["kind"] == kind}
-
-
-def _samples(port: int) -> list[tuple[str, dict[str, str], float]]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        families = text_string_to_metric_families(answer.read().decode())
-        return [(sample.name, sample.labels, sample.value) for family in families for sample in family.samples]
+    found = [one for one in samples(port) if one.name == f"{NAME}_bucket" and one.labels["kind"] == kind]
+    return {float(one.labels["le"]): one.value for one in found}
 
 
 if __name__ == "__main__":

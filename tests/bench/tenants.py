@@ -3,7 +3,7 @@
     python -m tests.bench.tenants [COUNT]
 
 Three parts in one run, on a control plane without nodes: the same API writes sent again without an operator, the same
-SQL likewise, and ours. Replay and operator have a Postgres and a namespace each. CPU is the operator's own, from /proc.
+SQL likewise, and ours. Replay and operator have a Postgres and a namespace each. CPU is each process's own, from /proc.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
-import re
 import signal
+import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -28,7 +28,9 @@ import psycopg
 
 from rag_operator.kube.client import Api
 from rag_operator.kube.kinds import TENANT
+from tests.bench.machine import Meter, cpu_seconds, family_seconds, folder_seconds, rss
 from tests.bench.recorded import Recording, renaming, replay_calls, replay_transactions
+from tests.bench.scrape import samples
 from tests.cluster.fixtures import Kubernetes, without_nodes
 from tests.faults.harness import stage
 from tests.support import postgres
@@ -40,8 +42,16 @@ LANE = 4
 """Reconciles at once that the operator allows a database; the replay has so many connections."""
 TEMPLATE = "template0"
 CRDS = Path(__file__).parents[2] / "crds"
-TICKS = os.sysconf("SC_CLK_TCK")
 FIRST_APPLY = ("secrets", "configmaps", "cronjobs")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of the three: seconds by the clock, and CPU seconds by who spent them."""
+
+    name: str
+    seconds: float
+    spent: dict[str, float]
 
 
 def main() -> int:
@@ -50,9 +60,9 @@ def main() -> int:
     with without_nodes(f"bench-{os.getpid()}") as kubernetes, tempfile.TemporaryDirectory() as folder:
         kubernetes.install_kinds(CRDS)
         with postgres.running() as server, placed(kubernetes, "replay", Path(folder)) as here:
-            calls, statements = _replay(here, server, Path(folder), count)
+            replayed = _replay(here, server, Path(folder), count)
         with postgres.running() as server, placed(kubernetes, "ours", Path(folder)) as here:
-            _measure(here, kubernetes, server, count, max(calls, statements))
+            _measure(here, server, count, replayed)
     return 0
 
 
@@ -86,27 +96,33 @@ def placed(kubernetes: Kubernetes, name: str, folder: Path) -> Iterator[World]:
             replica.stop(signal.SIGKILL)
 
 
-def _replay(here: World, server: postgres.Server, folder: Path, count: int) -> tuple[float, float]:
-    """Seconds for the API writes and for the SQL of so many tenants."""
+def _replay(here: World, server: postgres.Server, folder: Path, count: int) -> tuple[Part, Part]:
+    """The API writes and the SQL of so many tenants."""
     dsn = server.create_database("tenants")
     recorded, old = _record(here, dsn, folder)
     asyncio.run(create(here.kubeconfig, here.namespace, count))
     uids = asyncio.run(_uids(here.kubeconfig, here.namespace))
     renamings = [renaming(old, _names(name, uid, uuid4())) for name, uid in uids.items() if name != TEMPLATE]
-    began = time.monotonic()
+    meter = _meter(here, server)
     asyncio.run(replay_calls(here.kubeconfig, recorded.calls, renamings, CREATORS))
-    calls = time.monotonic() - began
-    began = time.monotonic()
+    calls = Part(f"the same API writes, {CREATORS} at once: {len(recorded.calls)} a tenant", *meter.read())
+    meter = _meter(here, server)
     replay_transactions(dsn, recorded.transactions, renamings, LANE)
-    statements = time.monotonic() - began
-    per_tenant = sum(len(one) for one in recorded.transactions)
-    print(f"{count} tenants, suspended; {os.cpu_count()} CPUs for all, Linux {platform.release()}, "
-          f"Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}\n")  # fmt: skip
-    print("| part | s | of each tenant |\n|---|---|---|")
-    print(f"| the same API writes, {CREATORS} at once | {calls:.1f} | {len(recorded.calls)} writes |")
-    print(f"| the same SQL, {LANE} connections | {statements:.1f} | {len(recorded.transactions)} transactions, "
-          f"{per_tenant} statements |")  # fmt: skip
-    return calls, statements
+    messages = sum(len(one) for one in recorded.transactions)
+    text = f"the same SQL, {LANE} connections: {len(recorded.transactions)} transactions, {messages} messages a tenant"
+    return calls, Part(text, *meter.read())
+
+
+def _meter(here: World, server: postgres.Server, pid: int = 0) -> Meter:
+    """Who works; `pid` is the operator's, where one runs."""
+    assert server.process is not None
+    cluster, database = here.api.kubeconfig.parent, server.process.pid
+    return Meter(
+        kubernetes=lambda: folder_seconds(cluster),
+        postgres=lambda: family_seconds(database),
+        operator=lambda: cpu_seconds(pid) if pid else 0.0,
+        bench=lambda: cpu_seconds(os.getpid()),
+    )
 
 
 def _record(here: World, dsn: str, folder: Path) -> tuple[Recording, dict[str, bytes]]:
@@ -140,28 +156,27 @@ def _names(name: str, uid: str, incarnation: UUID) -> dict[str, bytes]:
     return {kind: value.encode() for kind, value in (text | parts).items()} | {"binary": incarnation.bytes}
 
 
-def _measure(here: World, kubernetes: Kubernetes, server: postgres.Server, count: int, floor: float) -> None:
+def _measure(here: World, server: postgres.Server, count: int, replayed: tuple[Part, Part]) -> None:
     port = postgres.free_port()
     replica = here.operator(metrics_port=str(port))
     here.apply(pipeline(), HANDBOOK, here.database_secret(server.create_database("tenants")))
     here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected")
     assert replica.process is not None
-    pid, audit = replica.process.pid, kubernetes.audit
-    mark, cpu, began = audit.mark(), cpu_seconds(pid), time.monotonic()
+    pid, audit = replica.process.pid, here.api.audit
+    mark, meter, began = audit.mark(), _meter(here, server, pid), time.monotonic()
     asyncio.run(create(here.kubeconfig, here.namespace, count))
     created = time.monotonic() - began
-    while asyncio.run(laid(here.kubeconfig, here.namespace)) < count:
-        time.sleep(1)  # a list of all is work for the API server too
-    took, spent = time.monotonic() - began, cpu_seconds(pid) - cpu
+    wait_until_laid(here, count)
+    ours = Part("**ours**", *meter.read())
     time.sleep(5)
     writes = [write for write in audit.writes(mark, user=here.user) if write.resource != "leases"]
     beside = [write for write in writes if write.resource not in FIRST_APPLY and not _by_the_bench(write)]
-    print(f"| ours | **{took:.1f}** | {took / floor:.2f} times the larger of the two |\n")
-    print("| what | figure |\n|---|---|")
+    _print_parts(count, replayed, ours)
     print(f"| creation of all RagTenants, {CREATORS} at once (within ours) | {created:.1f} s |")
-    print(f"| tenants with schema, roles, Secrets, CronJob | {count / took:.1f} a second |")
-    print(f"| CPU of the operator | {spent:.1f} s, {1000 * spent / count:.1f} ms a tenant |")
+    print(f"| tenants with schema, roles, Secrets, CronJob | {count / ours.seconds:.1f} a second |")
+    print(f"| CPU of the operator | {1000 * ours.spent['operator'] / count:.1f} ms a tenant |")
     print(f"| reconciles | {_reconciles(port)} |")
+    print(f"| calls of the API server | {_calls(port, count)} a tenant |")
     print(f"| memory of the operator (RSS) | {rss(pid)} MiB |")
     print(f"| writes beside the children's first apply | {len(beside) / count:.2f} a tenant |\n")
     print("| writes by verb and resource | count |\n|---|---|")
@@ -169,12 +184,37 @@ def _measure(here: World, kubernetes: Kubernetes, server: postgres.Server, count
         print(f"| {verb} {resource} | {number} |")
 
 
+def _print_parts(count: int, replayed: tuple[Part, Part], ours: Part) -> None:
+    larger = max(part.seconds for part in replayed)
+    needed = sum(part.spent["kubernetes"] + part.spent["postgres"] for part in replayed)
+    print(f"{count} tenants, suspended; {os.cpu_count()} CPUs for all, Linux {platform.release()}, "
+          f"Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}\n")  # fmt: skip
+    print("| part | s | CPU s of API server, etcd, controllers | of Postgres | of the operator | of the bench |")
+    print("|---|---|---|---|---|---|")
+    for part in (*replayed, ours):
+        cpu = " | ".join(f"{part.spent[name]:.1f}" for name in ("kubernetes", "postgres", "operator", "bench"))
+        print(f"| {part.name} | {part.seconds:.1f} | {cpu} |")
+    print("\n| what | figure |\n|---|---|")
+    print(f"| ours by the larger of the two | {ours.seconds / larger:.2f} |")
+    print(f"| what both replays took of API server and Postgres, on all CPUs at once | "
+          f"{needed / (os.cpu_count() or 1):.1f} s |")  # fmt: skip
+    print(f"| CPU of sending the API writes alone (the bench's) | {1000 * replayed[0].spent['bench'] / count:.1f} ms "
+          "a tenant |")  # fmt: skip
+
+
 def _reconciles(port: int) -> str:
     """By kind and outcome, as /metrics says."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        text = answer.read().decode()
-    found = re.findall(r'rag_operator_reconciles_total\{kind="(\w+)",outcome="(\w+)"\} ([0-9.]+)', text)
-    return ", ".join(f"{float(count):.0f} of a {kind} ({outcome})" for kind, outcome, count in found)
+    found = [one for one in samples(port) if one.name == "rag_operator_reconciles_total"]
+    return ", ".join(f"{one.value:.0f} of a {one.labels['kind']} ({one.labels['outcome']})" for one in found)
+
+
+def _calls(port: int, count: int) -> str:
+    """Calls of the API server by verb, a tenant."""
+    calls: Counter[str] = Counter()
+    for one in samples(port):
+        if one.name == "rag_operator_api_calls_total":
+            calls[one.labels["verb"]] += int(one.value)
+    return ", ".join(f"{number / count:.2f} {verb}" for verb, number in calls.most_common(4))
 
 
 def _by_the_bench(write: Any) -> bool:
@@ -206,31 +246,32 @@ async def _uids(kubeconfig: Path, namespace: str) -> dict[str, str]:
         await api.close()
 
 
-async def laid(kubeconfig: Path, namespace: str) -> int:
-    """How many have all that they are to have in the database."""
-    api = await Api.connect(str(kubeconfig))
-    try:
-        items = await api.list(TENANT, namespace)
-        return sum(_holds(item, "DatabaseReady") and "schema" in item["status"] for item in items)
-    finally:
-        await api.close()
-
-
-def _holds(item: dict[str, Any], kind: str) -> bool:
-    found = item.get("status", {}).get("conditions", [])
-    return any(c["type"] == kind and c["status"] == "True" for c in found)
-
-
-def cpu_seconds(pid: int) -> float:
-    """Seconds of user and system time of a process."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def rss(pid: int) -> int:
-    """Resident memory of a process, in MiB."""
-    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) // 1024
+def wait_until_laid(here: World, count: int) -> None:
+    """Until so many have all that they are to have in the database: watched, since a list of all each second costs."""
+    columns = (
+        '-ocustom-columns=N:.metadata.name,S:.status.schema,D:.status.conditions[?(@.type=="DatabaseReady")].status'
+    )
+    command = [
+        here.api.kubectl_program,
+        "get",
+        "ragtenants",
+        "-n",
+        here.namespace,
+        "-w",
+        "--no-headers",
+        columns,
+    ]
+    environment = {**os.environ, "KUBECONFIG": str(here.api.kubeconfig)}
+    found: set[str] = set()
+    while len(found) < count:  # a watch ends now and then
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as watching:
+            assert watching.stdout is not None
+            for line in watching.stdout:
+                name, schema, ready = line.split()
+                if schema != "<none>" and ready == "True":
+                    found.add(name)
+                if len(found) == count:
+                    watching.terminate()
 
 
 if __name__ == "__main__":

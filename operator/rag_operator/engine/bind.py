@@ -28,7 +28,7 @@ from rag_operator.stores.errors import StoreProblem, StoreTrouble
 from rag_operator.stores.migrate import migrate_catalog
 from rag_operator.stores.preflight import preflight
 from rag_operator.stores.profiles import declare_profile, serving_identities
-from rag_operator.stores.roles import ensure_query_login
+from rag_operator.stores.roles import ensure_query_logins
 from rag_runtime.contract.names import CatalogNames, query_credential
 
 
@@ -128,7 +128,8 @@ async def _query_logins(context: Context, key: Key, binding: Binding) -> None:
     """The logins of query pods: their Secret first, then the roles, so that no crash leaves a role without password."""
     name = names.query_database_secret(key.name)
     live = await context.api.get(SECRET, key.namespace, name)
-    held = found(live).data if live else {}
+    before = found(live) if live else None
+    held = before.data if before else {}
     shards = {0, *context.shards.get(key, ()), *_shards_of(held)}
     logins: dict[str, tuple[str, str]] = {}
     for shard in sorted(shards):
@@ -138,9 +139,8 @@ async def _query_logins(context: Context, key: Key, binding: Binding) -> None:
     manifest = query.query_database_secret(binding.pipeline, database_place(binding.address), logins)
     secret = found(await sync_secret(context.api, manifest, live))
     async with context.databases.transaction(binding.address, binding.catalog, binding.epoch) as tx:
-        for shard in sorted(shards):
-            password = secret.data[f"{query_credential(shard)}.password"].decode()
-            await ensure_query_login(tx, shard, password, secret.version)
+        passwords = {shard: secret.data[f"{query_credential(shard)}.password"].decode() for shard in sorted(shards)}
+        await ensure_query_logins(tx, passwords, secret.version, before.version if before else "")
     if live is None and binding.pipeline.status.catalog_id:
         message = f"the query pods' logins have new passwords: Secret {name} was made anew"
         about = {"metadata": binding.pipeline.metadata.model_dump(by_alias=True)}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from psycopg.rows import DictRow
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from rag_operator.api.conditions import Reason
@@ -17,10 +20,12 @@ SELECT shobj_description(oid, 'pg_authid') AS mark, pg_has_role(oid, 'SET') AND 
 FROM pg_roles WHERE rolname = %s
 """
 _MARK = SQL("COMMENT ON ROLE {role} IS {mark}")
-_LOGIN = SQL("""
-SELECT l.shard, l.credential_version, r.oid IS NOT NULL AS exists, shobj_description(r.oid, 'pg_authid') AS mark
-FROM (VALUES (%(role)s)) v (role)
+_LOGINS = SQL("""
+SELECT v.shard, l.credential_version AS version, r.oid IS NOT NULL AS exists,
+  shobj_description(r.oid, 'pg_authid') AS mark
+FROM unnest(%(shards)s::int[], %(roles)s::text[]) v (shard, role)
 LEFT JOIN {c}.query_login l ON l.role = v.role LEFT JOIN pg_roles r ON r.rolname = v.role
+ORDER BY v.shard
 """)
 _CREATE_LOGIN = SQL("CREATE ROLE {role} LOGIN NOINHERIT PASSWORD {verifier}")
 _SET_PASSWORD = SQL("ALTER ROLE {role} LOGIN NOINHERIT PASSWORD {verifier}")
@@ -28,6 +33,7 @@ _SAVE_LOGIN = SQL("""
 INSERT INTO {c}.query_login (shard, role, credential_version) VALUES (%s, %s, %s)
 ON CONFLICT (shard) DO UPDATE SET credential_version = excluded.credential_version
 """)
+_SAME_PASSWORDS = SQL("UPDATE {c}.query_login SET credential_version = %s WHERE shard = ANY (%s)")
 
 
 def check_mark(names: CatalogNames, role: str, found: str | None) -> None:
@@ -44,22 +50,32 @@ def mark(names: CatalogNames, role: str) -> Composed:
     return _MARK.format(role=Identifier(role), mark=Literal(names.mark))
 
 
-async def ensure_query_login(tx: Transaction, shard: int, password: str, credential_version: str) -> str:
-    """The query service's login of a shard of readers; returns its role. Only reads when the version is the stored one.
+async def ensure_query_logins(tx: Transaction, passwords: Mapping[int, str], version: str, former: str = "") -> None:
+    """The query service's logins, by shard of readers. Only reads when all have the version.
 
-    `credential_version` names the state of the Secret that holds `password`, for instance its uid and resourceVersion.
-    StoreProblem ROLE_TAKEN when a role of that name isn't ours.
+    `version` names the state of the Secret that holds the passwords, for instance its uid and resourceVersion; `former`
+    the state before it, where none of the passwords that it held has changed since: such logins keep theirs.
+    StoreProblem ROLE_TAKEN when a role of such a name isn't ours.
     """
-    role = tx.catalog.query_login(shard)
-    row = await tx.row(_LOGIN, {"role": role}) or {"exists": False, "shard": None}
-    if row["exists"]:
-        check_mark(tx.catalog, role, row["mark"])
-        if row["shard"] is not None and row["credential_version"] == credential_version:
-            return role
+    roles = {shard: tx.catalog.query_login(shard) for shard in passwords}
+    rows = await tx.rows(_LOGINS, {"shards": list(roles), "roles": list(roles.values())})
+    for row in rows:
+        if row["exists"]:
+            check_mark(tx.catalog, roles[row["shard"]], row["mark"])
+    current = [row["shard"] for row in rows if row["exists"] and row["version"] == version]
+    same = [row["shard"] for row in rows if row["exists"] and former and row["version"] == former != version]
+    for row in rows:
+        if row["shard"] not in (*current, *same):
+            await _set_password(tx, row, passwords[row["shard"]], version)
+    if same:
+        await tx.change(_SAME_PASSWORDS, [version, same])
+
+
+async def _set_password(tx: Transaction, row: DictRow, password: str, version: str) -> None:
+    role = tx.catalog.query_login(row["shard"])
     statement = _SET_PASSWORD if row["exists"] else _CREATE_LOGIN
     marks = [] if row["exists"] else [mark(tx.catalog, role)]
     await tx.as_login(statement.format(role=Identifier(role), verifier=Literal(verifier(password))), *marks)
-    if row["shard"] is None or not row["exists"]:
-        await tx.script(query_login_rights(tx.catalog, shard))
-    await tx.change(_SAVE_LOGIN, [shard, role, credential_version])
-    return role
+    if row["version"] is None or not row["exists"]:
+        await tx.script(query_login_rights(tx.catalog, row["shard"]))
+    await tx.change(_SAVE_LOGIN, [row["shard"], role, version])

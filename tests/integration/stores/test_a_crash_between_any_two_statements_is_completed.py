@@ -11,7 +11,7 @@ from rag_operator.stores.catalog import ensure_catalog
 from rag_operator.stores.database import Databases
 from rag_operator.stores.errors import StoreTrouble
 from rag_operator.stores.promotion import promote, retire
-from rag_operator.stores.roles import ensure_query_login
+from rag_operator.stores.roles import ensure_query_logins
 from rag_operator.stores.tenants import deactivate, ensure_tenant, erase, prove_erased, read_tenant, retain
 from tests.integration.stores.world import (
     Crash,
@@ -59,7 +59,7 @@ async def test_making_a_catalog(crash_after: Crash, databases: Databases, databa
 async def test_making_a_query_login(crash_after: Crash, world: World) -> None:
     async def make() -> None:
         async with world.tx() as tx:
-            await ensure_query_login(tx, 1, "another-password", "1")
+            await ensure_query_logins(tx, {1: "another-password"}, "1")
 
     await crashes(crash_after, make, 5)
     with world.connect(world.catalog.query_login(1), "another-password") as login:

@@ -12,7 +12,7 @@ from rag_operator.stores import tenants
 from rag_operator.stores.catalog import ensure_catalog
 from rag_operator.stores.errors import QueryLoginNeeded, StoreProblem, StoreTrouble
 from rag_operator.stores.promotion import promote
-from rag_operator.stores.roles import ensure_query_login
+from rag_operator.stores.roles import ensure_query_logins
 from rag_operator.stores.tenants import (
     TenantRequest,
     TenantRow,
@@ -26,6 +26,7 @@ from rag_operator.stores.tenants import (
 )
 from tests.integration.stores.world import (
     INGEST_PASSWORD,
+    QUERY_PASSWORD,
     Ingestion,
     World,
     catalog_request,
@@ -61,13 +62,13 @@ async def test_a_second_identical_call_writes_nothing_and_tells_nobody(world: Wo
     request = request_for("acme")
     first = await ensure(world, request)
     async with world.tx() as tx:
-        await ensure_query_login(tx, 0, "whatever", "1")
+        await ensure_query_logins(tx, {0: "whatever"}, "1")
     before = snapshot(world)
 
     async def again() -> None:
         assert await ensure(world, request) == first
         async with world.tx() as tx:
-            await ensure_query_login(tx, 0, "whatever", "1")
+            await ensure_query_logins(tx, {0: "whatever"}, "1")
             await read_tenants(tx)
         assert await ensure_catalog(world.databases, world.address, catalog_request()) == world.catalog
 
@@ -103,8 +104,33 @@ async def test_a_full_query_login_asks_for_the_next_one(world: World, monkeypatc
         await world.add("c")
     assert needed.value.shard == 1
     async with world.tx() as tx:
-        await ensure_query_login(tx, 1, "password-of-login-1", "1")
+        await ensure_query_logins(tx, {1: "password-of-login-1"}, "1")
     assert (await world.add("c")).shard == 1
+
+
+async def test_a_query_login_that_joins_leaves_the_passwords_of_the_others(world: World) -> None:
+    before = _verifier(world, 0)
+    async with world.tx() as tx:
+        await ensure_query_logins(tx, {0: QUERY_PASSWORD, 1: "of-the-one-that-joins"}, "2", former="1")
+    assert _verifier(world, 0) == before
+    world.connect(world.catalog.query_login(1), "of-the-one-that-joins").close()
+
+    async def again() -> None:
+        async with world.tx() as tx:
+            await ensure_query_logins(tx, {0: QUERY_PASSWORD, 1: "of-the-one-that-joins"}, "2", former="2")
+
+    assert await writes_nothing(world, again)
+
+
+async def test_a_query_login_whose_password_changed_unseen_gets_the_new_one(world: World) -> None:
+    async with world.tx() as tx:
+        await ensure_query_logins(tx, {0: "changed-by-another-hand"}, "3", former="2")
+    world.connect(world.catalog.query_login(0), "changed-by-another-hand").close()
+
+
+def _verifier(world: World, shard: int) -> str:
+    role = world.catalog.query_login(shard)
+    return str(world.value("SELECT rolpassword FROM pg_authid WHERE rolname = %s", role))
 
 
 async def test_a_closed_tenant_answers_nobody_and_takes_no_writes(world: World) -> None:

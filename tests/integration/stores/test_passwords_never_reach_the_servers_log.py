@@ -10,7 +10,7 @@ import pytest
 
 from rag_operator.stores.errors import StoreTrouble
 from rag_operator.stores.preflight import preflight
-from rag_operator.stores.roles import ensure_query_login
+from rag_operator.stores.roles import ensure_query_logins
 from rag_operator.stores.tenants import ensure_tenant
 from tests.integration.stores.world import World, address_of, request_for
 from tests.support.postgres import ADMIN, PASSWORD, SUPERUSER
@@ -24,7 +24,7 @@ async def test_no_clear_text_in_the_log_of_a_server_that_logs_every_statement(wo
     await world.databases.close()
     try:
         async with world.tx() as tx:
-            await ensure_query_login(tx, 1, "clear-text-of-a-query-login", "1")
+            await ensure_query_logins(tx, {1: "clear-text-of-a-query-login"}, "1")
             row = await ensure_tenant(tx, request_for("acme", password="clear-text-of-ingestion"))
         async with world.tx() as tx:
             await ensure_tenant(tx, request_for("acme", password="clear-text-after-rotation", credential_version="2"))

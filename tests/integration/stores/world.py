@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from rag_operator.stores.address import DatabaseAddress
 from rag_operator.stores.catalog import CatalogRequest, ensure_catalog
 from rag_operator.stores.database import Databases
-from rag_operator.stores.roles import ensure_query_login
+from rag_operator.stores.roles import ensure_query_logins
 from rag_operator.stores.tenants import TenantRequest, TenantRow, ensure_tenant
 from rag_operator.stores.transaction import Transaction
 from rag_runtime.contract.config import EmbeddingProfile, IndexShape
@@ -122,7 +122,7 @@ async def new_world(server: Server, databases: Databases, dsn: str) -> World:
     catalog = await ensure_catalog(databases, address, catalog_request())
     world = World(server, databases, address, catalog, await databases.take_leadership(address, catalog))
     async with world.tx() as tx:
-        await ensure_query_login(tx, 0, QUERY_PASSWORD, "1")
+        await ensure_query_logins(tx, {0: QUERY_PASSWORD}, "1")
     return world
 
 
