@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 
 import pytest
 
@@ -14,6 +17,8 @@ from tests.faults.script import ALL, Fault
 pytestmark = pytest.mark.integration
 SAMPLE = 3
 """Points of a scenario, where not all are asked for."""
+AT_ONCE = 6 if ALL else 1
+"""Points on stages of their own side by side: most of their time is waited for silence."""
 FAULTS = (Fault.DIE_BEFORE, Fault.DIE_AFTER, Fault.LOSE_ANSWER)
 
 
@@ -59,7 +64,16 @@ def test_every_point(scenario: Scenario, stages: Stages) -> None:
         expected, writes = _undisturbed(on, scenario)
     assert writes
     points = _points(len(writes))
-    problems = [problem for at, fault in points if (problem := _problem(stages, scenario, at, fault, expected))]
+    done = count(1)
+
+    def problem(point: tuple[int, Fault]) -> str:
+        found = _problem(stages, scenario, *point, expected)
+        if ALL:
+            print(f"· {scenario.name}: {next(done)} of {len(points)} points {found}", file=sys.__stderr__, flush=True)
+        return found
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        problems = [found for found in pool.map(problem, points) if found]
     print(f"{scenario.name}: {len(points) - len(problems)} of {len(points)} points right, {len(writes)} writes")
     assert not problems, "\n\n".join(problems)
 
