@@ -62,7 +62,7 @@ async def _check(settings: Settings) -> None:
     try:
         for kind in (PIPELINE, TENANT):
             for namespace in settings.watch_namespaces or (None,):
-                count = len([item async for items, _ in api.pages(kind, namespace) for item in items])
+                count = len(await api.list(kind, namespace))
                 sys.stdout.write(f"{kind.plural}: {count} in {namespace or 'all namespaces'}\n")
     finally:
         await api.close()

@@ -7,6 +7,9 @@ import urllib.request
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from rag_operator.kube.client import Api
+from rag_operator.kube.errors import ApiUnavailableError
+from rag_operator.kube.kinds import TENANT
 from tests.faults.conftest import Stages
 from tests.faults.paging import Expiring
 from tests.faults.script import ALL
@@ -31,6 +34,21 @@ def test_nothing_is_missed_and_nothing_is_deleted(go_on: bool, stages: Stages) -
         assert on.settled(lambda: on.has(*(f"cronjob/{name}-ingest" for name in KNOWN))) == before
         assert not [line for line in on.script.trace[written:] if line.startswith("DELETE")]
         assert _vanished(on.through.replicas[-1]) == 0
+
+
+async def test_a_list_begins_anew_and_gives_up_where_it_never_ends(stages: Stages) -> None:
+    with stages() as on:
+        on.apply(HANDBOOK, *(tenant(name) for name in KNOWN))
+        api = await Api.connect(str(on.through.kubeconfig))
+        try:
+            on.wire.weather = Expiring(times=2)
+            found = await api.list(TENANT, on.here.namespace)
+            assert [live["metadata"]["name"] for live in found] == list(KNOWN)
+            on.wire.weather = Expiring(times=100)
+            with pytest.raises(ApiUnavailableError, match="LIST ragtenants: it expired 5 times before its last page"):
+                await api.list(TENANT, on.here.namespace)
+        finally:
+            await api.close()
 
 
 def _lists(weather: Expiring, namespace: str) -> set[str]:

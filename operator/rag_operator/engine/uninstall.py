@@ -31,10 +31,9 @@ async def release(api: Api, settings: Settings, say: Callable[[str], None]) -> N
     async def leading() -> None:
         for kind in (TENANT, PIPELINE):
             for namespace in settings.watch_namespaces or (None,):
-                async for items, _ in api.pages(kind, namespace):
-                    for item in items:
-                        if FINALIZER in item["metadata"].get("finalizers", []):
-                            await _let_go(api, kind, item, say)
+                for item in await api.list(kind, namespace):
+                    if FINALIZER in item["metadata"].get("finalizers", []):
+                        await _let_go(api, kind, item, say)
         released.set()
 
     identity = f"release-{uuid4().hex[:6]}"

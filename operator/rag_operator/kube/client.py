@@ -6,6 +6,7 @@ counted by verb, resource and status, and every write that was taken by kind and
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from typing import Any
@@ -15,13 +16,15 @@ import aiohttp
 from kubernetes.aio import client, config
 
 from rag_operator.kube.clock import ServerClock
-from rag_operator.kube.errors import ApiUnavailableError, ConflictError, error_of
+from rag_operator.kube.errors import ApiUnavailableError, ConflictError, ExpiredError, error_of
 from rag_operator.kube.kinds import Kind
 from rag_operator.kube.metrics import CALLS, NO_ANSWER, WRITES
 
 Object = dict[str, Any]
 DEADLINE = 15.0
 PAGE = 500
+LISTS = 5
+"""Attempts at a list that expires between its pages."""
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 METADATA_EVENT = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 APPLY = "application/apply-patch+yaml"
@@ -119,8 +122,11 @@ class Api:
                 return
 
     async def list(self, kind: Kind, namespace: str | None, selector: str = "") -> list[Object]:
-        """All objects of a selector."""
-        return [item async for items, _ in self.pages(kind, namespace, selector) for item in items]
+        """All objects of a selector; begun anew, a few times, where the server forgets the list between two pages."""
+        for _ in range(LISTS):
+            with contextlib.suppress(ExpiredError):
+                return [item async for items, _ in self.pages(kind, namespace, selector) for item in items]
+        raise ApiUnavailableError(f"LIST {kind.plural}: it expired {LISTS} times before its last page")
 
     async def served(self, kind: Kind) -> frozenset[str]:
         """Plural names of what the kind's group and version serve; none where the server doesn't have them."""
