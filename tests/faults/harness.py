@@ -92,8 +92,7 @@ class Stage:
 
     def has(self, *children: str) -> bool:
         """Whether all of these, as `kind/name`, are there."""
-        found = self.here.kubectl("get", *children, "--ignore-not-found", "-o", "name").split()
-        return len(found) == len(children)
+        return self.here.has(*children)
 
     def reason(self, kind: str, name: str, condition: str) -> str:
         """The reason of a condition, empty when there is none."""

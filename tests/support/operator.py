@@ -16,10 +16,15 @@ from typing import Any, TypeVar
 
 import yaml
 
+from rag_operator.kube import kinds
 from tests.cluster.fixtures import Kubernetes
+from tests.cluster.kube_api import ApiError
 from tests.support.postgres import ADMIN, PASSWORD, free_port
 
 T = TypeVar("T")
+KINDS = {kind.kind.lower(): kind for kind in vars(kinds).values() if isinstance(kind, kinds.Kind)}
+KINDS |= {"ragp": kinds.PIPELINE, "ragt": kinds.TENANT}
+NOT_FOUND = 404
 HOME = "default"
 """Namespace of the operators' service accounts: a test may delete its own namespace."""
 
@@ -112,10 +117,18 @@ class World:
         return self.api.kubectl("-n", self.namespace, *arguments)
 
     def get(self, kind: str, name: str) -> dict[str, Any] | None:
-        """An object, or None."""
-        text = self.kubectl("get", kind, name, "--ignore-not-found", "-o", "json")
-        found: dict[str, Any] | None = json.loads(text) if text.strip() else None
+        """An object, or None. `kind` in small letters, as kubectl takes it, whose own process would cost 20 times."""
+        try:
+            found: dict[str, Any] = self.api.client.get(KINDS[kind].path(self.namespace, name))
+        except ApiError as error:
+            if error.status != NOT_FOUND:
+                raise
+            return None
         return found
+
+    def has(self, *children: str) -> bool:
+        """Whether all of these, as `kind/name`, are there."""
+        return all(self.get(*child.split("/")) for child in children)
 
     def condition(self, kind: str, name: str, condition: str) -> dict[str, Any]:
         """A condition of a resource; empty when it is not there."""
