@@ -34,9 +34,6 @@ _JOIN = SQL("GRANT {role} TO CURRENT_USER WITH INHERIT TRUE, SET FALSE")
 _END = SQL("SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE usename = {name}")
 _PART = SQL("REVOKE {role} FROM CURRENT_USER GRANTED BY CURRENT_USER")
 _DROP_SCHEMA = SQL("DROP SCHEMA IF EXISTS {s} CASCADE")
-_MARKS = """
-SELECT rolname AS role, shobj_description(oid, 'pg_authid') AS mark FROM pg_roles WHERE rolname = ANY (%s) ORDER BY 1
-"""
 _DROP_ROLE = SQL("DROP ROLE {role}")
 _SHARED = """
 SELECT c.relname AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
@@ -83,7 +80,7 @@ async def _shut_login(tx: Transaction, row: TenantRow) -> bool:
     if not role["login"]:
         return False
     check_mark(tx.catalog, row.ingestion, role["mark"])
-    await tx.as_login(_NO_LOGIN.format(role=Identifier(row.ingestion)))
+    await tx.acting(role["actor"], _NO_LOGIN.format(role=Identifier(row.ingestion)))
     return True
 
 
@@ -111,19 +108,20 @@ async def _end_sessions(tx: Transaction, row: TenantRow) -> None:
     """Ending another role's session needs membership with INHERIT; the login is shut, so none comes back."""
     if not await tx.rows(SQL(_SESSIONS), [row.ingestion]):
         return
-    role = Identifier(row.ingestion)
+    role, actor = Identifier(row.ingestion), (await read_roles(tx, row))[row.ingestion]["actor"]
     ending = _END.format(name=Literal(row.ingestion))
-    await tx.as_login(_JOIN.format(role=role), ending, _PART.format(role=role))
+    await tx.acting(actor, _JOIN.format(role=role), ending, _PART.format(role=role))
 
 
 async def _drop(tx: Transaction, row: TenantRow) -> None:
     await tx.lock_timeout(LOCK_TIMEOUT)
     await tx.change(_DROP_SCHEMA, s=row.schema)
-    roles = await tx.rows(SQL(_MARKS), [[row.ingestion, row.reader]])
-    for role in roles:
-        check_mark(tx.catalog, role["role"], role["mark"])
-    if roles:
-        await tx.as_login(*(_DROP_ROLE.format(role=Identifier(role["role"])) for role in roles))
+    roles = {name: role for name, role in sorted((await read_roles(tx, row)).items()) if role["exists"]}
+    for name, role in roles.items():
+        check_mark(tx.catalog, name, role["mark"])
+    for actor in dict.fromkeys(role["actor"] for role in roles.values()):
+        dropped = [Identifier(name) for name, role in roles.items() if role["actor"] == actor]
+        await tx.acting(actor, *(_DROP_ROLE.format(role=one) for one in dropped))
     for table in await _shared_tables(tx):
         await tx.change(_DELETE_SHARED, [row.id], table=table)
     await tx.change(_DELETE_ROW, [row.id])

@@ -27,8 +27,12 @@ _READ_ALL = SQL(f"SELECT {_COLUMNS} {_FROM} ORDER BY t.namespace, t.name")
 _READ = SQL(f"SELECT {_COLUMNS} {_FROM} WHERE t.namespace = %s AND t.name = %s")
 ROLES = SQL("""
 SELECT v.role, r.oid IS NOT NULL AS exists, coalesce(r.rolcanlogin, false) AS login,
-  shobj_description(r.oid, 'pg_authid') AS mark, to_regnamespace(%(schema)s) IS NOT NULL AS schema
+  shobj_description(r.oid, 'pg_authid') AS mark, to_regnamespace(%(schema)s) IS NOT NULL AS schema,
+  CASE WHEN pg_has_role(session_user, m.oid, 'SET') AND (r.oid IS NULL OR EXISTS (
+    SELECT FROM pg_auth_members a WHERE a.roleid = r.oid AND a.member = m.oid AND a.admin_option)) THEN m.rolname
+  END AS actor
 FROM (VALUES (%(ingestion)s), (%(reader)s)) v (role) LEFT JOIN pg_roles r ON r.rolname = v.role
+LEFT JOIN pg_roles m ON m.rolname = %(maker)s
 """)
 
 
@@ -91,8 +95,13 @@ def _tenant(row: DictRow) -> TenantRow:
 
 
 async def read_roles(tx: Transaction, row: TenantRow) -> dict[str, DictRow]:
-    """By name of role: whether it exists, may log in, and its mark; whether the tenant's schema exists."""
-    places = {"ingestion": row.ingestion, "reader": row.reader, "schema": row.schema}
+    """By name of role: whether it exists, may log in, and its mark; whether the tenant's schema exists.
+
+    `actor` is who makes, alters and drops it: its shard's maker; None, for roles of before there were makers and where
+    the login may not assume it: the operator's login.
+    """
+    maker = tx.catalog.maker(row.shard)
+    places = {"ingestion": row.ingestion, "reader": row.reader, "schema": row.schema, "maker": maker}
     return {str(part["role"]): part for part in await tx.rows(ROLES, places)}
 
 

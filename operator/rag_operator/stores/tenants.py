@@ -194,16 +194,21 @@ async def _ensure_roles(tx: Transaction, row: TenantRow, request: TenantRequest,
     current = ingestion["exists"] and ingestion["login"] and row.credential_version == request.credential_version
     if current and reader["exists"]:
         return False
-    statements: list[Composed] = []
+    statements: dict[str | None, list[Composed]] = {}
     if not current:
         statement = _SET_PASSWORD if ingestion["exists"] else _CREATE_INGESTION
         limit, secret = Literal(INGESTION_CONNECTIONS), Literal(verifier(request.password))
-        statements.append(statement.format(role=Identifier(row.ingestion), limit=limit, verifier=secret))
+        changed = statement.format(role=Identifier(row.ingestion), limit=limit, verifier=secret)
+        statements.setdefault(ingestion["actor"], []).append(changed)
     if not reader["exists"]:
         query = Identifier(tx.catalog.query_login(row.shard))
-        statements.append(_CREATE_READER.format(role=Identifier(row.reader), query=query))
-    statements += [mark(tx.catalog, role) for role, part in laid.items() if not part["exists"]]
-    await tx.as_login(*statements)
+        made = _CREATE_READER.format(role=Identifier(row.reader), query=query)
+        statements.setdefault(reader["actor"], []).append(made)
+    for role, part in laid.items():
+        if not part["exists"]:
+            statements[part["actor"]].append(mark(tx.catalog, role))
+    for actor, some in statements.items():
+        await tx.acting(actor, *some)
     return True
 
 

@@ -27,7 +27,7 @@ from rag_runtime.contract.names import CatalogNames
 
 _OPEN = SQL("SET LOCAL ROLE {owner}; SELECT epoch FROM {c}.leader")
 _FENCE = SQL("SELECT epoch FROM {c}.leader FOR SHARE")
-_AS_LOGIN = SQL("SET LOCAL ROLE NONE; {statements}; SET LOCAL ROLE {owner}")
+_AS = SQL("SET LOCAL ROLE {role}; {statements}; SET LOCAL ROLE {owner}")
 _NOTIFY = "SELECT pg_notify(%s, %s)"
 _LOCK_TIMEOUT = "SELECT set_config('lock_timeout', %s, true)"
 
@@ -105,10 +105,15 @@ class Transaction:
 
         One message, nothing bound.
         """
+        await self.acting(None, *statements)
+
+    async def acting(self, role: str | None, *statements: Composed) -> None:
+        """As `as_login`, as a role that the login may assume; None: as the login itself."""
         await self.fence()
         metrics.ROLES.inc(len(statements))
-        owner = Identifier(self.catalog.owner)
-        await self._connection.execute(_AS_LOGIN.format(statements=SQL("; ").join(statements), owner=owner))
+        actor = Identifier(role) if role else SQL("NONE")
+        script = SQL("; ").join(statements)
+        await self._connection.execute(_AS.format(role=actor, statements=script, owner=Identifier(self.catalog.owner)))
 
     async def script(self, text: str) -> None:
         """Run DDL of the contract: several statements, nothing bound."""

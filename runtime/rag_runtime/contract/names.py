@@ -39,6 +39,10 @@ class CatalogNames:
         """The query service's login of a shard of readers."""
         return f"{self.schema}_query_{shard:02d}"
 
+    def maker(self, shard: int) -> str:
+        """No-login role that makes, alters and drops the roles of a shard's tenants, and belongs to no other's."""
+        return f"{self.schema}_make_{shard:02d}"
+
     @property
     def query_channel(self) -> str:
         """NOTIFY channel that query pods listen on: pointer and catalog changes."""

@@ -133,6 +133,35 @@ def _verifier(world: World, shard: int) -> str:
     return str(world.value("SELECT rolpassword FROM pg_authid WHERE rolname = %s", role))
 
 
+async def test_the_operators_login_belongs_to_no_tenants_role(world: World) -> None:
+    for name in ("acme", "beta"):
+        await world.add(name)
+    members = (
+        "SELECT array_agg(DISTINCT m.member::regrole::text) FROM pg_auth_members m WHERE m.roleid::regrole::text ~ %s"
+    )
+    assert world.value(members, "_ingest$") == [world.catalog.maker(0)]
+    assert world.value(members, "_read$") == [world.catalog.maker(0), world.catalog.query_login(0)]
+
+
+async def test_roles_of_before_there_were_makers_are_altered_and_dropped(world: World) -> None:
+    world.run(f"DROP ROLE {world.catalog.maker(0)}")
+    row = await world.add("acme")
+    async with world.tx() as tx:
+        await ensure_query_logins(tx, {0: QUERY_PASSWORD}, "1")
+    await ensure(world, request_for("acme", password="a-new-password", credential_version="2"))
+    with world.connect(row.ingestion, "a-new-password"):
+        for _ in range(2):
+            async with world.tx() as tx:
+                gone = await erase(tx, "rag", "acme")
+    async with world.tx() as tx:
+        assert gone or await erase(tx, "rag", "acme")
+    async with world.tx() as tx:
+        assert await prove_erased(tx, row) == []
+    again = await world.add("acme")
+    members = "SELECT count(*) FROM pg_auth_members WHERE member = %s::regrole AND roleid::regrole::text = ANY (%s)"
+    assert world.value(members, world.catalog.maker(0), [again.ingestion, again.reader]) == 2
+
+
 async def test_a_closed_tenant_answers_nobody_and_takes_no_writes(world: World) -> None:
     row = await world.add("acme")
     with Ingestion(world, row) as job:
