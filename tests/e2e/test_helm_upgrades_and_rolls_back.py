@@ -162,7 +162,7 @@ def test_an_operator_that_cannot_be_pulled_fails_the_upgrade_and_the_one_before_
     operators, pods, good = place.pods("operator"), place.pods("query"), int(history(place)[-1]["revision"])
     with pytest.raises(RuntimeError, match=r"rag-operator"):
         upgrade(place, chart_of(MISSING, tmp_path), seconds=10)
-    assert history(place)[-1]["status"] == "failed"
+    assert (history(place)[-1]["status"], known(place)) == ("failed", {MISSING})
     assert operators.items() < place.pods("operator").items()
     place.kubectl("delete", "poddisruptionbudget", "support-query")
     place.kubectl("annotate", "ragpipeline", "support", "look=again")
