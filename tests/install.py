@@ -14,6 +14,7 @@ from typing import Any
 from tests.cluster import backend, binaries
 
 ROOT = Path(__file__).parent.parent
+CHART = ROOT / "charts" / "rag-operator"
 SYSTEM = "rag-system"
 RELEASE = "rag-operator"
 SELECTOR = "app.kubernetes.io/component=operator"
@@ -62,12 +63,15 @@ def tools(name: str = "main") -> Tools:
 
 
 def install(using: Tools, *settings: str, namespace: str = SYSTEM, release: str = RELEASE) -> None:
-    """`helm upgrade --install` with the local images, and wait until the operator is available."""
+    """`helm upgrade --install` with the local images, and wait until the operator is available.
+
+    The kinds become this release's, whoever installed them on this cluster before.
+    """
     chosen = [f"images.{key}.{part}" for key, name in IMAGES.items() for part in (f"repository={name}", "tag=dev")]
     values = [word for setting in (*chosen, *settings) for word in ("--set", setting)]
     using.helm(
-        "upgrade", "--install", release, str(ROOT / "charts" / "rag-operator"), "--namespace", namespace,
-        "--create-namespace", "--wait", "--timeout", "180s", *values,
+        "upgrade", "--install", release, str(CHART), "--namespace", namespace, "--create-namespace",
+        "--take-ownership", "--force-conflicts", "--wait", "--timeout", "180s", *values,
     )  # fmt: skip
 
 

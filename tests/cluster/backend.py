@@ -40,6 +40,9 @@ class Backend(Protocol):
     def build_images(self) -> None:
         """Build the four images and bring them to the node."""
 
+    def release_images(self, version: str) -> None:
+        """Bring the operator's and the runtime's image to the node once more, as a release of this version."""
+
 
 def choose(name: str) -> Backend:
     """$CONTEXT if a person named one; kind where a container engine and kind are at hand; else our own."""

@@ -60,6 +60,10 @@ class ExistingCluster:
         """The images of such a cluster come from its registry."""
         say("no images go to a cluster of yours: push rag-operator/operator:dev and the others to its registry")
 
+    def release_images(self, version: str) -> None:
+        """As `build_images`."""
+        say(f"push rag-operator/operator:{version} and rag-operator/runtime:{version} to its registry")
+
     def _ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = ["kubectl", "--context", self.name, "--request-timeout=10s", *arguments]
         try:

@@ -18,6 +18,7 @@ import pytest
 
 from tests.cluster import backend, binaries, instances, kubeconfig
 from tests.cluster.audit import Audit
+from tests.cluster.backend import Backend
 from tests.cluster.kube_api import KubeApi
 from tests.cluster.namespaces import make_namespace
 from tests.cluster.paths import cluster_folder, clusters_root, users_folder
@@ -127,10 +128,15 @@ def api(testrun: str) -> Iterator[Kubernetes]:
         yield made
 
 
+def used_backend() -> Backend:
+    """The cluster that `cluster` gives."""
+    return backend.choose(os.environ.get("RAG_CLUSTER", "main"))
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Kubernetes]:
     """A cluster that runs pods, with the four images. One that was up stays up, and any does with KEEP_CLUSTER=1."""
-    chosen = backend.choose(os.environ.get("RAG_CLUSTER", "main"))
+    chosen = used_backend()
     users = users_folder(chosen.name)
     was_up = users / "was-up"
 

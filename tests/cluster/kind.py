@@ -11,7 +11,7 @@ from typing import Any
 from tests.cluster import binaries
 from tests.cluster.audit_policy import AUDIT_POLICY
 from tests.cluster.errors import ClusterError
-from tests.cluster.images.recipes import RECIPES, stage
+from tests.cluster.images.recipes import OURS, RECIPES, Recipe, release_of, stage
 from tests.cluster.lock import only_one
 from tests.cluster.paths import cluster_folder, clusters_root
 from tests.cluster.progress import say
@@ -73,24 +73,22 @@ class KindCluster:
     def build_images(self) -> None:
         """Build with the container engine, whose own cache makes an unchanged image a matter of a second; load."""
         for recipe in RECIPES:
-            reference = recipe.reference
-            with tempfile.TemporaryDirectory() as folder:
-                context = Path(folder) / "context"
-                stage(recipe, context)
-                say(f"building {reference}")
-                _run(
-                    [
-                        "docker",
-                        "build",
-                        "-q",
-                        "-t",
-                        reference,
-                        "--build-arg",
-                        f"BASE_IMAGE={recipe.public_base}",
-                        str(context),
-                    ]
-                )
-            _run(["kind", "load", "docker-image", "--name", self.kind_name, reference])
+            self._build(recipe)
+
+    def release_images(self, version: str) -> None:
+        """Build them from the images of `build_images`; load."""
+        for recipe in OURS:
+            self._build(release_of(recipe, version))
+
+    def _build(self, recipe: Recipe) -> None:
+        arguments = {"BASE_IMAGE": recipe.public_base} | recipe.arguments
+        given = [word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")]
+        with tempfile.TemporaryDirectory() as folder:
+            context = Path(folder) / "context"
+            stage(recipe, context)
+            say(f"building {recipe.reference}")
+            _run(["docker", "build", "-q", "-t", recipe.reference, *given, str(context)])
+        _run(["kind", "load", "docker-image", "--name", self.kind_name, recipe.reference])
 
     def _install_metrics(self) -> None:
         """Run metrics-server from an image of our own around the program that `tools` builds."""

@@ -110,6 +110,10 @@ class LocalCluster:
         packages.ensure(packages.CLUSTER, packages.IMAGES)
         store.build_and_load(self._node())
 
+    def release_images(self, version: str) -> None:
+        """Make and import what the node does not have."""
+        store.release(self._node(), version)
+
     # --- starting
 
     def _plane(self) -> ControlPlane:

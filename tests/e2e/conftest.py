@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster.fixtures import Kubernetes
-from tests.e2e.place import ACME, GLOBEX, PIPELINE, Place, handbook, tenant
-from tests.install import ROOT, Tools, alone, install
+from tests.e2e.place import ACME, GLOBEX, PIPELINE, RESTRICTED, Place, handbook, tenant
+from tests.install import Tools, alone, install
 
 
 @pytest.fixture(scope="session")
@@ -20,10 +20,9 @@ def quiet(cluster: Kubernetes) -> Iterator[Kubernetes]:
 def place(quiet: Kubernetes) -> Iterator[Place]:
     """Both resources of two tenants Ready; tenants are applied before what they need."""
     cluster = quiet
-    cluster.install_kinds(ROOT / "crds")
-    with cluster.namespace("path", {"pod-security.kubernetes.io/enforce": "restricted"}) as namespace:
+    with cluster.namespace("path", RESTRICTED) as namespace:
         here = Place(cluster, namespace)
-        options = (f"watchNamespaces={{{namespace}}}", "rbac.aggregateToDefaultRoles=false", "crds.install=false")
+        options = (f"watchNamespaces={{{namespace}}}", "rbac.aggregateToDefaultRoles=false")
         install(here.tools, *options, namespace=namespace)
         here.apply(tenant("acme"), tenant("globex"))
         here.apply(PIPELINE)

@@ -24,6 +24,7 @@ PIPELINE = {
     "spec": {"database": {"managed": {}}},
 }
 RELEASE = "rag-operator"
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 
 def tenant(name: str) -> dict[str, Any]:
@@ -90,6 +91,12 @@ class Place:
             error.add_note(self.kubectl("logs", "-l", selector, "--tail=60", "--prefix"))
             raise
 
+    def pods(self, component: str) -> dict[str, str]:
+        """Names of the pods of a component, those that are ending left out, with their images."""
+        listed = self.kubectl("get", "pods", "-l", f"app.kubernetes.io/component={component}", "-o", "json")
+        living = [pod for pod in json.loads(listed)["items"] if "deletionTimestamp" not in pod["metadata"]]
+        return {pod["metadata"]["name"]: pod["spec"]["containers"][0]["image"] for pod in living}
+
     def ask(self, who: str, question: str, path: str = "/v1/query", **more: Any) -> dict[str, Any]:
         with forwarded(self.tools, self.namespace, "service/support") as address:
             status, body = post(
@@ -116,28 +123,45 @@ class Place:
         return over
 
 
+def granted(roles: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
+    """Group, resource and verb of all that these roles allow on whole resources."""
+    return {
+        (group, resource, verb)
+        for role in roles
+        for rule in role["rules"]
+        for group in rule.get("apiGroups", [])
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+        if "/" not in resource
+    }
+
+
 @contextmanager
 def client(place: Place, namespace: str, **labels: str) -> Iterator[Callable[[str, int], bool]]:
     """A pod of these labels; whether it reaches a host's port."""
+    with running(place, namespace, "import time; time.sleep(600)", labels) as name:
+        yield partial(_reaches, place, namespace, name)
+
+
+@contextmanager
+def running(
+    place: Place, namespace: str, script: str, labels: dict[str, str], environment: tuple[dict[str, Any], ...] = ()
+) -> Iterator[str]:
+    """The name of a pod that runs this Python script."""
     image = place.get("deployment", "support-query")["spec"]["template"]["spec"]["containers"][0]["image"]
     name = f"client-{secrets.token_hex(3)}"
-    place.cluster.kubectl("apply", "-n", namespace, "-f", "-", given=json.dumps(_client(name, image, labels)))
+    pod = _pod(name, labels, {"image": image, "command": ["python", "-c", script], "env": list(environment)})
+    place.cluster.kubectl("apply", "-n", namespace, "-f", "-", given=json.dumps(pod))
     try:
         place.cluster.kubectl("wait", "-n", namespace, f"pod/{name}", "--for=condition=Ready", "--timeout=60s")
-        yield partial(_reaches, place, namespace, name)
+        yield name
     finally:
         place.cluster.kubectl("delete", "-n", namespace, "pod", name, "--grace-period=1")
 
 
-def _client(name: str, image: str, labels: dict[str, str]) -> dict[str, Any]:
+def _pod(name: str, labels: dict[str, str], container: dict[str, Any]) -> dict[str, Any]:
     security = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-    container = {
-        "name": "client",
-        "image": image,
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["python", "-c", "import time; time.sleep(600)"],
-        "securityContext": security,
-    }
+    container = {"name": "client", "imagePullPolicy": "IfNotPresent", "securityContext": security} | container
     pod = {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}}
     spec = {"containers": [container], "securityContext": pod, "automountServiceAccountToken": False}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels}, "spec": spec}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.asking import api_key, forwarded, post
-from tests.e2e.place import ACME, PIPELINE, Place, handbook
+from tests.e2e.place import ACME, PIPELINE, Place, granted, handbook
 from tests.support.operator import eventually
 
 pytestmark = pytest.mark.e2e
@@ -140,22 +140,14 @@ def test_the_operator_uses_every_right_that_it_is_granted_and_is_refused_none(pl
     assert not refused
     used = {(u.group, u.resource, u.verb) for u in audit.used(user=place.account)}
     roles = json.loads(place.kubectl("get", "roles", "-o", "json"))["items"]
-    granted = {
-        (group, resource, verb)
-        for role in roles
-        for rule in role["rules"]
-        for group in rule.get("apiGroups", [])
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-        if "/" not in resource
-    }
     applied = {(group, resource, "create") for group, resource, verb in used if verb == "patch"}
-    unused = sorted(granted - used - applied - UNUSED_HERE.keys())
+    unused = sorted(granted(roles) - used - applied - UNUSED_HERE.keys())
     assert not unused, f"granted and never used: {unused}"
 
 
 # An apply that makes an object needs `create` too and is logged as `patch`: hence `applied` above.
 NOTHING_DELETED = "asked only when a resource is deleted while its database is away (integration/operator)"
+GUESTS = "asked where tenants live in other namespaces (test_tenants_of_other_namespaces)"
 NOT_INSTALLED = "this cluster has no such kind (integration/optional)"
 OPTIONAL_KINDS = [
     ("monitoring.coreos.com", "servicemonitors"),
@@ -167,11 +159,7 @@ ANOTHER_CACHE = "a managed cache goes when another takes its place (integration/
 UNUSED_HERE = {
     **{(*kind, verb): NOT_INSTALLED for kind in OPTIONAL_KINDS for verb in ("get", "create", "patch", "delete")},
     ("", "namespaces", "get"): NOTHING_DELETED,
-    (
-        "networking.k8s.io",
-        "networkpolicies",
-        "list",
-    ): "asked where tenants live in other namespaces (integration/operator)",
+    ("networking.k8s.io", "networkpolicies", "list"): GUESTS,
     ("", "secrets", "patch"): "a login's Secret that another hand edited is brought back (integration/operator)",
     ("", "serviceaccounts", "create"): ACCOUNTS,
     ("", "serviceaccounts", "patch"): ACCOUNTS,

@@ -33,10 +33,11 @@ class Builder:
 
     def build(self, recipe: Recipe, context: Path) -> str:
         """Build the staged context; the digest of the image's manifest."""
-        with in_turn(self.root / "bases.lock"):
-            self._ensure_base(recipe.base)
+        if isinstance(recipe.base, Base):
+            with in_turn(self.root / "bases.lock"):
+                self._ensure_base(recipe.base)
         command = ["bud", "--isolation", "chroot", "--layers", "--pull-never", "-t", f"localhost/{recipe.reference}"]
-        arguments = {"BASE_IMAGE": recipe.base.reference}
+        arguments = {"BASE_IMAGE": recipe.base.reference} | recipe.arguments
         certificates = next((path for path in _CERTIFICATES if path and Path(path).exists()), None)
         if certificates:  # the base's own do not know a corporate authority
             command += ["--volume", f"{certificates}:/machine-ca.crt:ro"]
@@ -48,7 +49,7 @@ class Builder:
         with tempfile.TemporaryDirectory(dir=self.root) as folder:
             written = Path(folder) / "id"
             self._buildah(
-                recipe.name, *command, "--iidfile", str(written), "-f", str(context / "Dockerfile"), str(context)
+                recipe.work, *command, "--iidfile", str(written), "-f", str(context / "Dockerfile"), str(context)
             )
             image = written.read_text().strip().removeprefix("sha256:")
         return export(self.storage, image, self.blobs).digest

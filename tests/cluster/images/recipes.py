@@ -1,11 +1,11 @@
-"""The four images: what goes into each, and the key that says whether it must be built again."""
+"""The four images: what goes into each, and the key that says whether it must be built again. And ours of a release."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster.images.bases import PYTHON, REDIS, Base
@@ -16,6 +16,19 @@ _FIXED_TIME = 1_000_000_000  # the builder's cache must not see when a file was 
 
 
 @dataclass(frozen=True, slots=True)
+class Built:
+    """A base that is an image of ours, built before; `key` is its manifest's digest."""
+
+    image: str
+    key: str = ""
+
+    @property
+    def reference(self) -> str:
+        """The image's name in the builder's storage."""
+        return f"localhost/{self.image}"
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """One image: its Dockerfile, the base it starts from, and the files of its build context."""
 
@@ -23,14 +36,24 @@ class Recipe:
     dockerfile: Path
     root: Path
     files: tuple[str, ...]
-    base: Base
+    base: Base | Built
     public_base: str  # what the Dockerfile starts from where a registry is at hand
-    arguments: dict[str, str] = field(default_factory=dict)
+    tag: str = "dev"
 
     @property
     def reference(self) -> str:
         """The name that pods use."""
-        return f"rag-operator/{self.name}:dev"
+        return f"rag-operator/{self.name}:{self.tag}"
+
+    @property
+    def work(self) -> str:
+        """A name for the builder's files about it."""
+        return self.name if self.tag == "dev" else f"{self.name}-{self.tag}"
+
+    @property
+    def arguments(self) -> dict[str, str]:
+        """What the Dockerfile is given besides its base."""
+        return {} if self.tag == "dev" else {"VERSION": self.tag}
 
 
 _PROJECT = ("LICENSE", "README.md", "pyproject.toml", "operator/rag_operator", "runtime/rag_runtime")
@@ -46,9 +69,15 @@ def _service(name: str, base: Base, public_base: str, *files: str) -> Recipe:
     return Recipe(name, _IMAGES / name / "Dockerfile", _IMAGES / name, files, base, public_base)
 
 
+def release_of(recipe: Recipe, version: str, manifest: str = "") -> Recipe:
+    """The image, whose manifest that is, as a release of this version; it starts from the image itself."""
+    folder, base = _IMAGES / "release", Built(recipe.reference, manifest)
+    return Recipe(recipe.name, folder / "Dockerfile", folder, (), base, recipe.reference, version)
+
+
+OURS = (_ours("operator"), _ours("runtime"))
 RECIPES = (
-    _ours("operator"),
-    _ours("runtime"),
+    *OURS,
     _service("postgres", PYTHON, _SLIM, "requirements.txt", "entrypoint.sh"),
     _service("redis", REDIS, "redis:8"),
 )
@@ -69,7 +98,7 @@ def stage(recipe: Recipe, folder: Path) -> str:
     shutil.copy(recipe.dockerfile, folder / "Dockerfile")
     for path in folder.rglob("*"):
         os.utime(path, (_FIXED_TIME, _FIXED_TIME))
-    return content_key(folder, recipe.base.key)
+    return content_key(folder, recipe.base.key, *recipe.arguments.values())
 
 
 def content_key(folder: Path, *more: str) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import IO, Protocol
 
 from tests.cluster.images import archive
 from tests.cluster.images.builder import Builder
-from tests.cluster.images.recipes import RECIPES, Recipe, stage
+from tests.cluster.images.recipes import OURS, RECIPES, Recipe, release_of, stage
 from tests.cluster.lock import in_turn
 from tests.cluster.progress import say
 
@@ -42,6 +43,14 @@ def build_and_load(node: Runtime) -> None:
             builder.tidy()
 
 
+def release(node: Runtime, version: str) -> None:
+    """The operator's and the runtime's image once more under this version, made of those that were built last."""
+    builder = Builder()
+    with in_turn(builder.root / "images.lock"), ThreadPoolExecutor(_AT_ONCE) as workers:
+        recipes = [release_of(recipe, version, _built(builder, recipe)[1]) for recipe in OURS]
+        list(workers.map(lambda recipe: _build_and_load(builder, recipe, node), recipes))
+
+
 def _build_and_load(builder: Builder, recipe: Recipe, node: Runtime) -> str:
     began = time.monotonic()
     manifest, built = _build(builder, recipe)
@@ -52,16 +61,26 @@ def _build_and_load(builder: Builder, recipe: Recipe, node: Runtime) -> str:
 
 
 def _build(builder: Builder, recipe: Recipe) -> tuple[str, bool]:
-    context = builder.root / "contexts" / recipe.name
+    context = builder.root / "contexts" / recipe.work
     key = stage(recipe, context)
-    written = builder.root / f"{recipe.name}.built"  # written last: a build that was cut short is done again
-    known, manifest = written.read_text().split() if written.exists() else ("", "")
+    known, manifest = _built(builder, recipe)
     if known == key and archive.complete(builder.blobs, manifest):
         return manifest, False
-    say(f"building {recipe.name}")
+    say(f"building {recipe.work}")
     manifest = builder.build(recipe, context)
-    written.write_text(f"{key} {manifest}")
+    _record(builder, recipe).write_text(f"{key} {manifest}")
     return manifest, True
+
+
+def _built(builder: Builder, recipe: Recipe) -> tuple[str, str]:
+    """Key and manifest of the image as it was built last; empty ones for never."""
+    written = _record(builder, recipe)
+    key, manifest = written.read_text().split() if written.exists() else ("", "")
+    return key, manifest
+
+
+def _record(builder: Builder, recipe: Recipe) -> Path:
+    return builder.root / f"{recipe.work}.built"  # written last: a build that was cut short is done again
 
 
 def _load(builder: Builder, recipe: Recipe, manifest: str, node: Runtime) -> bool:

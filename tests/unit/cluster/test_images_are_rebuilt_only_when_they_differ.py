@@ -11,7 +11,7 @@ import pytest
 from tests.cluster import oci
 from tests.cluster.images import archive
 from tests.cluster.images.export import Blobs, write_layer
-from tests.cluster.images.recipes import RECIPES, content_key, stage
+from tests.cluster.images.recipes import OURS, RECIPES, content_key, release_of, stage
 from tests.cluster.images.store import present
 
 
@@ -38,6 +38,16 @@ def test_staging_leaves_caches_out_and_takes_the_dockerfile_along(tmp_path: Path
     assert (tmp_path / "context" / "Dockerfile").exists()
     assert (tmp_path / "context" / "operator" / "rag_operator" / "__init__.py").exists()
     assert not list((tmp_path / "context").rglob("__pycache__"))
+
+
+def test_a_release_is_made_anew_for_another_version_and_for_another_image(tmp_path: Path) -> None:
+    (operator, _) = OURS
+    asked = (("0.1.1", "sha256:aa"), ("0.1.1", "sha256:aa"), ("0.1.2", "sha256:aa"), ("0.1.1", "sha256:bb"))
+    first, again, *others = [stage(release_of(operator, *one), tmp_path / "context") for one in asked]
+    assert first == again
+    assert len({first, *others}) == 3
+    assert release_of(operator, "0.1.1").reference == "rag-operator/operator:0.1.1"
+    assert release_of(operator, "0.1.1").base.reference == f"localhost/{operator.reference}"
 
 
 def test_the_ignore_file_lets_through_what_the_dockerfiles_copy() -> None:
