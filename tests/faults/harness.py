@@ -86,9 +86,9 @@ class Stage:
         eventually(lambda: self.script.struck() or goal(), "the fault", PATIENCE)
 
     def _quiet(self) -> bool:
-        before = len(self.script.trace)
+        before = self.script.taken
         time.sleep(QUIET_SECONDS)  # nothing is waited for: it is silence that is looked at
-        return len(self.script.trace) == before
+        return self.script.taken == before
 
     def has(self, *children: str) -> bool:
         """Whether all of these, as `kind/name`, are there."""
