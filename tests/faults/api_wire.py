@@ -21,6 +21,7 @@ Weather = Callable[[web.Request, Forward], Awaitable[web.StreamResponse | None]]
 
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 PASSED_ON = ("Accept", "Content-Type", "User-Agent")
+REFUSED = (400, 403, 422)
 NOT_COUNTED = ("/leases", "/events")
 """The Lease's timing is no state, and an Event that is lost is lost."""
 
@@ -64,13 +65,13 @@ class ApiWire:
         await self._runner.cleanup()
 
     async def _pass(self, request: web.Request) -> web.StreamResponse:
-        fault = None
+        fault, counted = None, False
         if self._script.dead.is_set():
             return cut(request)
         if self.weather and (instead := await self.weather(request, self._forward)):
             return instead
         if request.method in WRITES and not any(part in request.path for part in NOT_COUNTED):
-            fault = self._script.write(f"{request.method} {request.path}")
+            fault, counted = self._script.write(f"{request.method} {request.path}"), True
         if fault is Fault.DIE_BEFORE:
             self._script.die()
             return cut(request)
@@ -78,6 +79,7 @@ class ApiWire:
             await self._script.held()
         async with await self._forward(request) as answer:
             self._script.late = answer.status if fault is Fault.FREEZE else 0
+            self._script.refused += counted and answer.status in REFUSED
             if fault in (None, Fault.FREEZE):
                 return await _answer(request, answer)
             await answer.read()

@@ -74,7 +74,7 @@ class Stage:
         """Wait until the goal holds and two resyncs pass without a write; what stands then."""
         try:
             eventually(goal, "the scenario's goal", PATIENCE)
-            eventually(self._quiet, "two resyncs without a write", PATIENCE)
+            eventually(self._silence(), "two resyncs without a write", PATIENCE)
         except AssertionError as error:
             error.add_note("\n".join(self.script.trace[-15:]))
             error.add_note(self.through.logs()[-5000:])
@@ -85,10 +85,17 @@ class Stage:
         """Until the fault has happened, or the goal was reached without (fewer writes than in the reference)."""
         eventually(lambda: self.script.struck() or goal(), "the fault", PATIENCE)
 
-    def _quiet(self) -> bool:
-        before = len(self.script.trace)
-        time.sleep(QUIET_SECONDS)  # nothing is waited for: it is silence that is looked at
-        return len(self.script.trace) == before
+    def _silence(self) -> Callable[[], bool]:
+        """Whether nothing has been written for long enough, from now on."""
+        taken, since = self.script.taken, time.monotonic()
+
+        def look() -> bool:
+            nonlocal taken, since
+            if self.script.taken != taken:
+                taken, since = self.script.taken, time.monotonic()
+            return time.monotonic() - since >= QUIET_SECONDS
+
+        return look
 
     def has(self, *children: str) -> bool:
         """Whether all of these, as `kind/name`, are there."""

@@ -1,16 +1,18 @@
-"""Runs tests against a copy of our packages in which one thing was changed."""
+"""Runs tests against a copy of our packages in which one thing was changed, or nothing."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+from tests.cluster.lock import in_turn
 from tests.faults.mutations.mutation import Mutation
 
 REPOSITORY = Path(__file__).parents[2]
@@ -23,12 +25,22 @@ SLIPS = ("NameError", "AttributeError", "ImportError", "ModuleNotFoundError", "S
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How the tests ended: pytest's exit code, the failures' first lines, how many broke outside of a test's body."""
+    """How the tests ended: pytest's exit code, the failures' first lines, how many ended as what.
+
+    Errors broke outside of a test's body.
+    """
 
     code: int
-    failures: tuple[str, ...]
-    errors: int
-    output: str
+    failures: tuple[str, ...] = ()
+    errors: int = 0
+    skipped: int = 0
+    passed: int = 0
+    output: str = ""
+
+    @property
+    def all_passed(self) -> bool:
+        """Whether there was a test at all, and each that there was ran and passed."""
+        return self.code == 0 and self.passed > 0 and not self.skipped
 
     @property
     def noticed(self) -> bool:
@@ -47,6 +59,21 @@ def mutated(mutation: Mutation) -> str:
     return changed
 
 
+def tried(mutation: Mutation, folder: Path, shared: Path, run_id: str) -> Outcome:
+    """How its test ends with the mutation, on a copy in `folder`; of the run without it, `shared` tells.
+
+    AssertionError where the test doesn't pass without: its failure would say nothing of the mutation.
+    """
+    before = unchanged(shared, mutation.killed_by, run_id)
+    assert before.all_passed, (
+        f"{mutation.killed_by} does not pass on the unchanged code, so that it notices no mutation: mend the test, or "
+        f"name another in killed_by of: {mutation.name}\n{before.output}"
+    )
+    copy_to(folder, mutation)
+    assert place_of(folder, mutation.module) == folder / mutation.file
+    return run(folder, mutation.killed_by, run_id)
+
+
 def copy_to(folder: Path, mutation: Mutation | None) -> None:
     """Our packages, below the folders that they have in the repository; with the mutation, if there is one."""
     for package in PACKAGES:
@@ -55,18 +82,35 @@ def copy_to(folder: Path, mutation: Mutation | None) -> None:
         (folder / mutation.file).write_text(mutated(mutation))
 
 
-def run(folder: Path, tests: Iterable[str], run_id: str) -> Outcome:
-    """Run tests with the copy in `folder` before all else; they share the API server of the test run `run_id`."""
+def run(folder: Path, test: str, run_id: str) -> Outcome:
+    """Run a test with the copy in `folder` before all else; it shares the API server of the test run `run_id`."""
     report = folder / "report.xml"
-    names = [f"tests/{test}" for test in tests]
-    seconds = SECONDS * len(names)
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"--junitxml={report}", *names]
-    environment = _environment(folder, run_id)
-    done = subprocess.run(
-        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=seconds, check=False
-    )
-    failures, errors = _read(report) if report.exists() else ((), 0)
-    return Outcome(done.returncode, failures, errors, (done.stdout + done.stderr)[-4000:])
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"--junitxml={report}"]
+    try:
+        done = subprocess.run(
+            [*command, f"tests/{test}"],
+            cwd=REPOSITORY,
+            env=_environment(folder, run_id),
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Outcome(code=1, output=f"has not ended within {SECONDS:.0f} s")
+    output = (done.stdout + done.stderr)[-4000:]
+    return _read(report, done.returncode, output) if report.exists() else Outcome(done.returncode, output=output)
+
+
+def unchanged(folder: Path, test: str, run_id: str) -> Outcome:
+    """How the test ends on our packages as they are; run once for all processes that say the same `folder`."""
+    known = folder / hashlib.sha256(test.encode()).hexdigest()[:16]
+    result = known / "outcome.json"
+    with in_turn(known.with_suffix(".lock")):
+        if not result.exists():
+            copy_to(known, None)
+            result.write_text(json.dumps(asdict(run(known, test, run_id))))
+    return Outcome(**json.loads(result.read_text()))
 
 
 def place_of(folder: Path, module: str) -> Path:
@@ -79,16 +123,19 @@ def place_of(folder: Path, module: str) -> Path:
 
 
 def _environment(folder: Path, run_id: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "RAG_FAULTS"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     path = [str(folder / package.split("/")[0]) for package in PACKAGES]
     return kept | {
         "PYTHONPATH": os.pathsep.join([*path, str(REPOSITORY)]),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTEST_XDIST_TESTRUNUID": run_id,
+        "RAG_FAULTS": "all",
     }
 
 
-def _read(report: Path) -> tuple[tuple[str, ...], int]:
-    root = ElementTree.parse(report).getroot()
-    failures = tuple(found.get("message", "") for found in root.iter("failure"))
-    return failures, sum(1 for _ in root.iter("error"))
+def _read(report: Path, code: int, output: str) -> Outcome:
+    cases = list(ElementTree.parse(report).getroot().iter("testcase"))
+    failures = tuple(found.get("message", "") for case in cases for found in case.iter("failure"))
+    errors, skipped = (sum(case.find(kind) is not None for case in cases) for kind in ("error", "skipped"))
+    passed = sum(all(case.find(kind) is None for kind in ("failure", "error", "skipped")) for case in cases)
+    return Outcome(code, failures, errors, skipped, passed, output)

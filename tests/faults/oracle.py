@@ -54,7 +54,7 @@ def snapshot(here: World, dsn: str, port: int) -> list[str]:
 
 def lines(here: World, dsn: str, port: int, items: list[dict[str, Any]]) -> list[str]:
     """These objects and all of the database, masked and sorted; `port` is the wire's before the database."""
-    text = [json.dumps(_plain(item), sort_keys=True) for item in items] + _rows(dsn)
+    text = [json.dumps(_plain(_in_order(item, port)), sort_keys=True) for item in items] + _rows(dsn)
     words = _words(here, dsn) | {f'"port": {port},': '"port": "DATABASE",'}
     return sorted(_masked(line, words, here.namespace) for line in text)
 
@@ -63,6 +63,21 @@ def objects(here: World) -> list[dict[str, Any]]:
     """All that the operator reads or makes in the namespace."""
     items: list[dict[str, Any]] = json.loads(here.kubectl("get", KINDS, "-o", "json"))["items"]
     return [item for item in items if item["metadata"]["name"] not in NOT_OURS]
+
+
+def _in_order(item: dict[str, Any], port: int) -> dict[str, Any]:
+    """A policy's ports stand by number, and the wire's is a random one: it goes last."""
+    if item["kind"] != "NetworkPolicy":
+        return item
+    ordered = {
+        way: [
+            rule | ({"ports": sorted(rule["ports"], key=lambda p: p.get("port") == port)} if "ports" in rule else {})
+            for rule in item["spec"][way]
+        ]
+        for way in ("ingress", "egress")
+        if way in item["spec"]
+    }
+    return item | {"spec": item["spec"] | ordered}
 
 
 def _plain(item: dict[str, Any]) -> dict[str, Any]:

@@ -38,6 +38,8 @@ class Script:
     trace: list[str] = field(default_factory=list)
     fired: str = ""
     """The write that went wrong."""
+    refused: int = 0
+    """How many of the writes the API server found invalid or forbidden: they leave nothing, and are tried again."""
     late: int = 0
     """The API server's status for a write that arrived late."""
     dead: threading.Event = field(default_factory=threading.Event)
@@ -52,6 +54,11 @@ class Script:
                 return None
             self.fired = label
             return self.fault
+
+    @property
+    def taken(self) -> int:
+        """How many writes left that were not refused: a resync offers anew what stays refused."""
+        return len(self.trace) - self.refused
 
     def struck(self) -> bool:
         """Whether the fault is over: a process that is to die lives for a moment after its write was numbered."""

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from tests.faults.script import Fault, Script
 
 WRITES = re.compile(
-    rb"\b(INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|GRANT|REVOKE|COMMENT ON|FOR SHARE|pg_notify)\b", re.IGNORECASE
+    rb"\b(INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|GRANT|REVOKE|COMMENT ON|FOR SHARE|pg_notify)\b(?!')", re.IGNORECASE
 )
+"""A quoted one is the name of a right that is asked for."""
 ENCRYPTION = (80877103, 80877104)
 """SSLRequest and GSSENCRequest, which the server here declines with one byte."""
 

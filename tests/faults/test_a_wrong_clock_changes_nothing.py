@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import time
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from prometheus_client.parser import text_string_to_metric_families
 
 from rag_operator.kube.lease import CALL_DEADLINE, DURATION, PERIOD
 from tests.cluster.fixtures import Kubernetes
@@ -82,6 +84,7 @@ def test_two_replicas_whose_clocks_differ_and_are_set_lead_one_after_the_other(
         eventually(lambda: _leads(second), "the second leads", HANDED_OVER)
         third = _started(on, clock)
         assert on.settled(lambda: CREATE.goal(on)) == stands
+        eventually(lambda: _has_looked(third), "the third has seen the Lease")
         _killed(second)
         eventually(lambda: _leads(third), "the third leads", HANDED_OVER)
         assert on.settled(lambda: CREATE.goal(on)) == stands
@@ -96,7 +99,8 @@ def test_a_dead_holder_s_lease_is_taken_after_its_duration_whatever_time_it_was_
         on.apply(_lease(datetime.now(UTC) + off))
         replica = on.start(LEASE)
         began = time.monotonic()
-        eventually(lambda: _leads(replica), "it leads", HANDED_OVER + 10)
+        eventually(lambda: _has_looked(replica), "it has seen the Lease")
+        eventually(lambda: _leads(replica), "it leads", HANDED_OVER)
         assert time.monotonic() - began >= DURATION
 
 
@@ -123,6 +127,18 @@ def _started(on: Stage, clock: WallClock) -> OperatorProcess:
 
 def _leads(replica: OperatorProcess) -> bool:
     return '"leading"' in replica.log.read_text()
+
+
+def _has_looked(replica: OperatorProcess) -> bool:
+    """Whether it has read the Lease: a machine with other work lets it wait before that, as long as it likes."""
+    port = replica.environment["RAG_OPERATOR_METRICS_PORT"]
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            families = list(text_string_to_metric_families(answer.read().decode()))
+    except OSError:
+        return False
+    samples = [sample for family in families for sample in family.samples]
+    return any(s.name == "rag_operator_api_calls_total" and s.labels["resource"] == "leases" for s in samples)
 
 
 def _killed(replica: OperatorProcess) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,28 +38,48 @@ def test_names_are_unique_and_the_sample_is_of_the_table() -> None:
     assert set(SAMPLE) <= set(names)
 
 
+@pytest.fixture(scope="session")
+def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where all workers of this run keep how tests ended without a mutation."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "unchanged"
+
+
 @pytest.mark.integration
 @pytest.mark.parametrize(
     "mutation", [m for m in MUTATIONS if ALL or m.name in SAMPLE], ids=lambda mutation: mutation.name
 )
-def test_it_is_noticed_that(mutation: Mutation, request: pytest.FixtureRequest, testrun: str, tmp_path: Path) -> None:
+def test_it_is_noticed_that(
+    mutation: Mutation, request: pytest.FixtureRequest, testrun: str, unchanged: Path, tmp_path: Path
+) -> None:
     if mutation.api:
         request.getfixturevalue("api")
-    mutant.copy_to(tmp_path, mutation)
-    assert mutant.place_of(tmp_path, mutation.module) == tmp_path / mutation.file
-    outcome = mutant.run(tmp_path, [mutation.killed_by], testrun)
+    outcome = mutant.tried(mutation, tmp_path, unchanged, testrun)
     assert outcome.noticed, f"{mutation.name}: {mutation.why}\n{outcome.output}"
 
 
-@pytest.mark.integration
-@pytest.mark.skipif(not ALL, reason="the same tests run by themselves in `make test`")
-@pytest.mark.parametrize("api", [False, True], ids=["without an API server", "with one"])
-def test_the_same_tests_pass_on_a_copy_without_a_change(
-    api: bool, request: pytest.FixtureRequest, testrun: str, tmp_path: Path
-) -> None:
-    if api:
-        request.getfixturevalue("api")
-    mutant.copy_to(tmp_path, None)
-    tests = dict.fromkeys(mutation.killed_by for mutation in MUTATIONS if mutation.api is api)
-    outcome = mutant.run(tmp_path, tests, testrun)
-    assert outcome.code == 0, outcome.output
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [("assert not test", "it"), ("pytest.skip('a program is missing')", "it"), ("assert test", "another")],
+    ids=["fails", "is skipped", "is not there"],
+)
+def test_no_mutation_is_judged_by_a_test_that_without_it(body: str, name: str, tmp_path: Path) -> None:
+    named = replace(MUTATIONS[0], killed_by=f"{_test_file(tmp_path, body)}::test_{name}")
+    with pytest.raises(AssertionError, match=f"test_{name} does not pass on the unchanged code"):
+        mutant.tried(named, tmp_path, tmp_path / "unchanged", "none")
+
+
+def test_a_test_that_passes_with_the_mutation_too_has_not_noticed_it_and_is_run_once_without(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    path = _test_file(tmp_path, f"open({str(runs)!r}, 'a').write('x')")
+    named = replace(MUTATIONS[0], killed_by=f"{path}::test_it")
+    assert not mutant.tried(named, tmp_path / "first", tmp_path / "unchanged", "none").noticed
+    assert not mutant.tried(named, tmp_path / "second", tmp_path / "unchanged", "none").noticed
+    assert runs.read_text() == "xxx", "once without, once with each mutation"
+
+
+def _test_file(folder: Path, body: str) -> str:
+    """A file with one test, `test_it`, as the table would name it: from the folder `tests`."""
+    path = folder / "test_witness.py"
+    path.write_text(f"import pytest\n\ndef test_it():\n    test = True\n    {body}\n")
+    return os.path.relpath(path, mutant.REPOSITORY / "tests")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -29,6 +30,7 @@ METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v
 METADATA_EVENT = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
+_ESCAPED = re.compile("[\x7f-\uffff]")
 
 
 class Api:
@@ -214,11 +216,24 @@ class Api:
         token = await self._configuration.get_api_key_with_prefix("BearerToken")
         more = {"Authorization": token} if token else {}
         session: aiohttp.ClientSession = rest.pool_manager
-        data = json.dumps(body).encode() if body is not None else None
+        data = encoded(body) if body is not None else None
         url = f"{self._configuration.host}{path}"
         return await session.request(
             method, url, data=data, headers={**headers, **more}, timeout=timeout, proxy=rest.proxy
         )
+
+
+def encoded(body: Object) -> bytes:
+    """JSON that is YAML of the same meaning too, since the API server reads an apply as YAML.
+
+    There a pair of escaped surrogates is no character, so that what is above U+FFFF stands as it is; a control or a
+    line separator that stood as it is would be refused or folded, so that those are escaped.
+    """
+    text = json.dumps(body)
+    if "\\ud" not in text:
+        return text.encode()
+    text = json.dumps(body, ensure_ascii=False)
+    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
 
 def _message(text: bytes, status: int) -> str:

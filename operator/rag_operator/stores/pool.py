@@ -23,7 +23,7 @@ from psycopg.rows import DictRow, dict_row
 
 from rag_operator.stores.address import DatabaseAddress
 from rag_operator.stores.breaker import Breaker
-from rag_operator.stores.errors import StoreTrouble
+from rag_operator.stores.errors import StoreTrouble, translated
 
 Connection = AsyncConnection[DictRow]
 
@@ -108,6 +108,8 @@ class Pool:
         self._slots = asyncio.Semaphore(limits.connections)
         self._idle: list[tuple[Connection, float]] = []
         self._breaker = Breaker(limits.failures, limits.pause)
+        self._trouble: StoreTrouble | None = None
+        """What the last trial met."""
         self._used = clock()
         self._busy = 0
 
@@ -128,13 +130,10 @@ class Pool:
                 self._used = self._clock()
 
     def _refuse_while_open(self) -> None:
-        if self._idle or not (wait := self._breaker.wait(self._clock())):
+        """Between two trials the trouble is the last one's, word for word: a condition that tells of it stays so."""
+        if self._idle or self._trouble is None or not (wait := self._breaker.wait(self._clock())):
             return
-        raise StoreTrouble(
-            f"database {self._address.where} could not be reached {self._breaker.failures} times in a row; "
-            f"the next trial is in {wait:.0f} s",
-            retry_after=wait,
-        )
+        raise StoreTrouble(str(self._trouble), self._trouble.reason, retry_after=wait)
 
     async def _take(self) -> Connection:
         while self._idle:
@@ -143,8 +142,10 @@ class Pool:
                 return connection
             await connection.close()
         try:
-            connection = await connect(self._address, self._application, self._limits)
-        except (psycopg.OperationalError, TimeoutError):
+            with translated(self._address):
+                connection = await connect(self._address, self._application, self._limits)
+        except StoreTrouble as trouble:
+            self._trouble = StoreTrouble(str(trouble), trouble.reason)
             self._breaker.failed(self._clock())
             raise
         self._breaker.succeeded()

@@ -136,6 +136,15 @@ GUARDS = (
         api=True,
     ),
     Mutation(
+        "an apply is written as JSON alone",
+        "an emoji in a RagTenant keeps its children from being made: the API server reads an apply as YAML",
+        f"{KUBE}/client.py",
+        """    if "\\\\ud" not in text:\n""",
+        "    if True:\n",
+        "integration/kube/test_every_character_arrives.py::test_it_is_applied_as_it_is",
+        api=True,
+    ),
+    Mutation(
         "a Secret that another hand changed stays so",
         "ingestion connects to where somebody pointed it",
         f"{KUBE}/apply.py",

@@ -123,4 +123,12 @@ MUTATIONS = (
         "        await self._write(number, number, list(promoted))\n",
         "integration/serve/test_catalog.py::test_a_request_in_flight_holds_its_promotion_in_the_lease",
     ),
+    Mutation(
+        "a configuration is read as YAML",
+        "an emoji in a prompt becomes two halves, and no model takes either",
+        "runtime/rag_runtime/configuration.py",
+        "        return json.loads(text)\n",
+        "        return yaml.safe_load(text)\n",
+        "unit/build/test_configuration_documents.py::test_a_pod_reads_every_character_of_a_prompt",
+    ),
 )

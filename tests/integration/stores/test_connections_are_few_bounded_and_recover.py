@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -108,9 +109,10 @@ async def test_a_database_that_is_away_fails_fast_and_is_found_again(own_server:
         assert await answer(databases, address) == 1
         own_server.stop()
         for _ in range(2):
-            with pytest.raises(StoreTrouble, match="can't be reached"):
+            with pytest.raises(StoreTrouble, match="can't be reached") as tried:
                 await answer(databases, address)
-        with pytest.raises(StoreTrouble, match="the next trial is in") as fast:
+            assert tried.value.retry_after is None
+        with pytest.raises(StoreTrouble, match="can't be reached") as fast:
             await answer(databases, address)
         assert fast.value.retry_after is not None
         assert 0 < fast.value.retry_after <= 0.5
@@ -121,6 +123,26 @@ async def test_a_database_that_is_away_fails_fast_and_is_found_again(own_server:
                     assert await answer(databases, address) == 1
                     break
                 await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [({"dbname": "not_there"}, Reason.DATABASE_UNSUITABLE), ({"password": "wrong"}, Reason.DATABASE_UNREACHABLE)],
+    ids=["a database that is not there", "a wrong password"],
+)
+async def test_between_two_trials_the_trouble_is_told_in_the_same_words(
+    wrong: dict[str, str], reason: Reason, world: World
+) -> None:
+    address = replace(world.address, **wrong)  # type: ignore[arg-type]
+    told = set()
+    async with Databases("one", Limits(failures=2, pause=30)) as databases:
+        for _ in range(4):
+            with pytest.raises(StoreTrouble) as met:
+                await answer(databases, address)
+            told.add((met.value.reason, str(met.value)))
+        assert met.value.retry_after is not None
+    assert len(told) == 1
+    assert told.pop()[0] is reason
 
 
 async def test_a_restart_between_two_calls_is_not_noticed(own_server: postgres.Server) -> None:

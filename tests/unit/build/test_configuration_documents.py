@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from rag_operator.build import config, ingest, query
+from rag_runtime.configuration import load
 from rag_runtime.contract.config import DirectorySource, HttpSource, IndexType, IngestConfig, ServeConfig
 from tests.unit.build.samples import CATALOG, HOSTED, PIPELINES, TENANTS, pipeline, tenant, tenant_names
 
@@ -24,6 +25,14 @@ def test_a_serve_document_is_read_back_as_it_was(about: str) -> None:
 def test_an_ingest_document_is_read_back_as_it_was(about: str) -> None:
     document = config.ingest_config(PIPELINES[about], OF_ALL, tenant_names(OF_ALL), ())
     assert IngestConfig.model_validate(json.loads(config.render(document))) == document
+
+
+@pytest.mark.parametrize("prompt", ["Be kind \U0001f642", "\x7f \x85 \u2028 \ufeff \ud7ff \U0010ffff"], ids=ascii)
+def test_a_pod_reads_every_character_of_a_prompt(prompt: str, tmp_path: Path) -> None:
+    document = config.serve_config(pipeline(HOSTED | {"llm": HOSTED["llm"] | {"systemPrompt": prompt}}), CATALOG, ())
+    path = tmp_path / config.CONFIG_FILE
+    path.write_text(config.render(document), "utf-8")
+    assert load(path) == document
 
 
 def test_a_cache_that_is_off_stays_off() -> None:
