@@ -16,9 +16,12 @@ import kopf
 from rag_operator.api import GROUP, VERSION
 from rag_operator.engine.context import Context
 from rag_operator.engine.queue import Key
+from rag_operator.kube.client import PAGE
 from rag_operator.kube.kinds import PIPELINE, TENANT
 from rag_operator.kube.metrics import WATCHES
 
+IDLE_SECONDS = 0.1
+"""kopf keeps a task with the last event of every object for so long: by default for 5 s, so all of a list at once."""
 Leads = Callable[[], bool]
 
 
@@ -57,6 +60,8 @@ def settings() -> kopf.OperatorSettings:
     chosen.networking.connect_timeout = 10
     chosen.watching.server_timeout = 300
     chosen.watching.connect_timeout = 10
+    chosen.queueing.idle_timeout = IDLE_SECONDS
+    chosen.watching.chunk_size = PAGE
     chosen.scanning.disabled = True
     chosen.peering.standalone = True
     chosen.process.ultimate_exiting_timeout = None  # watches that start anew end no process
