@@ -1,4 +1,4 @@
-"""With ten thousand tenants a whole list at once, each object with a task of its own, took 190 MiB (docs/benchmarks.md)."""
+"""A whole list at once, and a task for each object in it, took 190 MiB at ten thousand tenants (docs/benchmarks.md)."""
 
 from __future__ import annotations
 
