@@ -22,7 +22,8 @@ from tests.cluster.kube_api import ApiError
 from tests.support.postgres import ADMIN, PASSWORD, free_port
 
 T = TypeVar("T")
-KINDS = {kind.kind.lower(): kind for kind in vars(kinds).values() if isinstance(kind, kinds.Kind)}
+_EVERY = [kind for kind in vars(kinds).values() if isinstance(kind, kinds.Kind)]
+KINDS = {kind.kind.lower(): kind for kind in _EVERY} | {f"{kind.plural}.{kind.group}": kind for kind in _EVERY}
 KINDS |= {"ragp": kinds.PIPELINE, "ragt": kinds.TENANT}
 NOT_FOUND = 404
 HOME = "default"
