@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import re
 import shutil
@@ -212,6 +213,10 @@ def _below(group: Path) -> list[Path]:
     return [Path(folder) for folder, _, _ in os.walk(group, topdown=False)]
 
 
+_WENT_AWAY = (errno.ENOENT, errno.ENODEV)
+"""A control group that is removed meanwhile: before it is opened, and after."""
+
+
 def pids_in(name: str) -> set[int]:
     """The processes of the cluster's pods."""
     found: set[int] = set()
@@ -219,8 +224,9 @@ def pids_in(name: str) -> set[int]:
         for folder in _below(group):
             try:
                 found.update(map(int, (folder / "cgroup.procs").read_text().split()))
-            except FileNotFoundError:  # the group went away meanwhile
-                continue
+            except OSError as error:
+                if error.errno not in _WENT_AWAY:
+                    raise
     return found
 
 
