@@ -19,11 +19,11 @@ from rag_operator.stores.database import Databases
 from rag_operator.stores.errors import StoreProblem
 from rag_operator.stores.migrate import check_version
 from rag_operator.stores.pool import Connection
-from rag_operator.stores.roles import ROLE, check_mark, ensure_query_logins, mark
+from rag_operator.stores.roles import ROLE, check_mark, mark
 from rag_runtime.contract.catalog import CATALOG_VERSION, catalog_ddl
 from rag_runtime.contract.names import CatalogNames
 
-__all__ = ["CatalogRequest", "ensure_catalog", "ensure_query_logins"]
+__all__ = ["CatalogRequest", "ensure_catalog"]
 
 _CANDIDATES = r"""
 SELECT n.nspname AS schema FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = 'instance'
