@@ -17,10 +17,10 @@ import time
 from rag_operator.kube.client import Api
 from rag_operator.kube.kinds import CRON_JOB, TENANT
 from tests.bench.machine import cpu_seconds, rss
-from tests.bench.scrape import figure, until
 from tests.bench.tenants import alone, create, wait_until_laid
 from tests.support import postgres
 from tests.support.operator import HANDBOOK, World, pipeline
+from tests.support.scrape import Scrape, until
 
 COUNT = 10_000
 RESYNC_SECONDS = 20
@@ -50,11 +50,12 @@ def _measure(here: World, server: postgres.Server, count: int) -> None:
     first.stop()
     again = here.operator(metrics_port=str(port), resync_seconds=str(RESYNC_SECONDS))
     began = time.monotonic()
-    until(lambda: figure(port, "rag_operator_reconcile_seconds_count", kind="tenant") >= count, "all are seen", 2)
+    until(lambda: _looks(port) >= count, "all are seen", 2)
     cold = time.monotonic() - began
+    until(lambda: Scrape(port).is_idle(), "nothing waits", 2)
     assert again.process is not None
     pid = again.process.pid
-    at_rest = _resyncs(port, pid)
+    at_rest, looks = _resyncs(port, pid)
     served = _changes(here, port)
     print(f"{count} tenants, suspended; {os.cpu_count()} CPUs for all, Linux {platform.release()}, "
           f"Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}\n")  # fmt: skip
@@ -63,24 +64,33 @@ def _measure(here: World, server: postgres.Server, count: int) -> None:
     print(f"| cold start of another operator until every tenant was looked at | {cold:.0f} s |")
     print(f"| memory of the operator (RSS) | {rss(pid)} MiB |")
     share = f"{100 * at_rest / DEFAULT_SECONDS:.2f} % of a core with one each {DEFAULT_SECONDS} s"
-    print(f"| CPU of a resync with its share of looks | {at_rest:.2f} s, {share} |")
+    print(f"| CPU of a resync and of its {looks:.0f} looks | {at_rest:.2f} s, {share} |")
     print(f"| one tenant's change to its CronJob, while resyncs run | median {statistics.median(served):.2f} s, "
           f"longest {max(served):.2f} s of {len(served)} |")  # fmt: skip
 
 
-def _resyncs(port: int, pid: int) -> float:
-    """CPU seconds of one resync, on average over several, with all that runs beside it at rest."""
-    start = figure(port, "rag_operator_resyncs_total")
-    until(lambda: figure(port, "rag_operator_resyncs_total") > start, "a resync begins", 0.5)
-    spent, start = cpu_seconds(pid), start + 1
-    until(lambda: figure(port, "rag_operator_resyncs_total") >= start + RESYNCS, "some resyncs", 0.5)
-    return (cpu_seconds(pid) - spent) / RESYNCS
+def _resyncs(port: int, pid: int) -> tuple[float, float]:
+    """CPU seconds and looks of one resync, on average over several, with all that runs beside it at rest."""
+    start = _next_resync(port)
+    spent, looks = cpu_seconds(pid), _looks(port)
+    until(lambda: Scrape(port).of("rag_operator_resyncs_total") >= start + RESYNCS, "some resyncs", 0.5)
+    return (cpu_seconds(pid) - spent) / RESYNCS, (_looks(port) - looks) / RESYNCS
+
+
+def _next_resync(port: int) -> float:
+    """Wait until one begins; returns its number."""
+    start = Scrape(port).of("rag_operator_resyncs_total")
+    until(lambda: Scrape(port).of("rag_operator_resyncs_total") > start, "a resync begins", 0.1)
+    return start + 1
+
+
+def _looks(port: int) -> float:
+    return Scrape(port).of("rag_operator_reconcile_seconds_count", kind="tenant")
 
 
 def _changes(here: World, port: int) -> list[float]:
     """Seconds from a changed schedule to the changed CronJob, the first begun with a resync."""
-    start = figure(port, "rag_operator_resyncs_total")
-    until(lambda: figure(port, "rag_operator_resyncs_total") > start, "a resync begins", 0.1)
+    _next_resync(port)
     return asyncio.run(_scheduled(here))
 
 

@@ -16,17 +16,15 @@ import time
 
 from rag_operator.kube.client import Api
 from rag_operator.kube.kinds import CRON_JOB, TENANT
-from tests.bench.scrape import figure, samples, until
 from tests.bench.tenants import alone, create, wait_until_laid
 from tests.support import postgres
 from tests.support.operator import HANDBOOK, World, pipeline
+from tests.support.scrape import Buckets, Scrape, quantile, until
 
 COUNT = 1000
 SECONDS = 180
 RESYNC_SECONDS = 60
 NAME = "rag_operator_reconcile_seconds"
-Buckets = dict[float, float]
-"""Reconciles that took no longer than so many seconds."""
 
 
 def main() -> int:
@@ -45,28 +43,22 @@ def _measure(here: World, server: postgres.Server, count: int, seconds: int) -> 
     here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected")
     asyncio.run(create(here.kubeconfig, here.namespace, count))
     wait_until_laid(here, count)
-    until(lambda: _idle(port), "nothing waits", 2)
-    before = {kind: _buckets(port, kind) for kind in ("tenant", "pipeline")}
+    until(lambda: Scrape(port).is_idle(), "nothing waits", 2)
+    before = {kind: _reconciles(port, kind) for kind in ("tenant", "pipeline")}
     missing = asyncio.run(_changed_each_second(here, count, seconds))
     print(f"{count} tenants, suspended, one change a second for {seconds} s, a resync each {RESYNC_SECONDS} s; "
           f"{os.cpu_count()} CPUs for all, Linux {platform.release()}, Python {platform.python_version()}, "
           f"load {os.getloadavg()[0]:.1f}\n")  # fmt: skip
     print("| reconciles of | number | p50 | p99 |\n|---|---|---|---|")
     for kind, old in before.items():
-        during = {bound: value - old.get(bound, 0.0) for bound, value in _buckets(port, kind).items()}
+        during = {bound: value - old.get(bound, 0.0) for bound, value in _reconciles(port, kind).items()}
         p50, p99 = (f"{1000 * quantile(during, share):.0f} ms" for share in (0.5, 0.99))
         print(f"| {kind}s | {max(during.values()):.0f} | {p50} | {p99} |")
     print(f"\nchanges that had not reached their CronJob 5 s after the last: {missing}")
 
 
-def quantile(buckets: Buckets, share: float) -> float:
-    """Prometheus's histogram_quantile, in seconds."""
-    wanted, lower, below = max(buckets.values()) * share, 0.0, 0.0
-    for bound, value in sorted(buckets.items()):
-        if value >= wanted and value > below:
-            return lower if bound == float("inf") else lower + (bound - lower) * (wanted - below) / (value - below)
-        lower, below = bound, value
-    return lower
+def _reconciles(port: int, kind: str) -> Buckets:
+    return Scrape(port).buckets(NAME, kind=kind)
 
 
 async def _changed_each_second(here: World, count: int, seconds: int) -> int:
@@ -87,15 +79,6 @@ async def _changed_each_second(here: World, count: int, seconds: int) -> int:
         return sum(spec["schedule"] != schedule for spec, schedule in zip(found, wanted.values(), strict=True))
     finally:
         await api.close()
-
-
-def _idle(port: int) -> bool:
-    return not figure(port, "rag_operator_queue_depth") + figure(port, "rag_operator_queue_working")
-
-
-def _buckets(port: int, kind: str) -> Buckets:
-    found = [one for one in samples(port) if one.name == f"{NAME}_bucket" and one.labels["kind"] == kind]
-    return {float(one.labels["le"]): one.value for one in found}
 
 
 if __name__ == "__main__":

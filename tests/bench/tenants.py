@@ -30,11 +30,11 @@ from rag_operator.kube.client import Api
 from rag_operator.kube.kinds import TENANT
 from tests.bench.machine import Meter, cpu_seconds, family_seconds, folder_seconds, rss
 from tests.bench.recorded import Recording, renaming, replay_calls, replay_transactions
-from tests.bench.scrape import samples
 from tests.cluster.fixtures import Kubernetes, without_nodes
 from tests.faults.harness import stage
 from tests.support import postgres
 from tests.support.operator import HANDBOOK, HOME, World, pipeline, tenant
+from tests.support.scrape import Scrape
 
 COUNT = 1000
 CREATORS = 8
@@ -204,16 +204,15 @@ def _print_parts(count: int, replayed: tuple[Part, Part], ours: Part) -> None:
 
 def _reconciles(port: int) -> str:
     """By kind and outcome, as /metrics says."""
-    found = [one for one in samples(port) if one.name == "rag_operator_reconciles_total"]
+    found = Scrape(port).series("rag_operator_reconciles_total")
     return ", ".join(f"{one.value:.0f} of a {one.labels['kind']} ({one.labels['outcome']})" for one in found)
 
 
 def _calls(port: int, count: int) -> str:
     """Calls of the API server by verb, a tenant."""
     calls: Counter[str] = Counter()
-    for one in samples(port):
-        if one.name == "rag_operator_api_calls_total":
-            calls[one.labels["verb"]] += int(one.value)
+    for one in Scrape(port).series("rag_operator_api_calls_total"):
+        calls[one.labels["verb"]] += int(one.value)
     return ", ".join(f"{number / count:.2f} {verb}" for verb, number in calls.most_common(4))
 
 

@@ -86,16 +86,21 @@ class Stage:
         eventually(lambda: self.script.struck() or goal(), "the fault", PATIENCE)
 
     def _silence(self) -> Callable[[], bool]:
-        """Whether nothing has been written for long enough, from now on."""
-        taken, since = self.script.taken, time.monotonic()
+        """Whether nothing has been written for long enough, with two resyncs in it, from now on."""
+        taken, since, seen = self.script.taken, time.monotonic(), self._resyncs()
 
         def look() -> bool:
-            nonlocal taken, since
+            nonlocal taken, since, seen
             if self.script.taken != taken:
-                taken, since = self.script.taken, time.monotonic()
-            return time.monotonic() - since >= QUIET_SECONDS
+                taken, since, seen = self.script.taken, time.monotonic(), self._resyncs()
+            return time.monotonic() - since >= QUIET_SECONDS and self._resyncs() >= seen + 2
 
         return look
+
+    def _resyncs(self) -> float:
+        """Those that were carried out by the processes that live."""
+        alive = [replica for replica in self.through.replicas if replica.lives()]
+        return sum(replica.scrape().of("rag_operator_resync_seconds_count") for replica in alive)
 
     def has(self, *children: str) -> bool:
         """Whether all of these, as `kind/name`, are there."""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import urllib.request
-
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from rag_operator.kube.client import Api
 from rag_operator.kube.errors import ApiUnavailableError
@@ -13,7 +10,7 @@ from rag_operator.kube.kinds import TENANT
 from tests.faults.conftest import Stages
 from tests.faults.paging import Expiring
 from tests.faults.script import ALL
-from tests.support.operator import HANDBOOK, OperatorProcess, eventually, pipeline, tenant
+from tests.support.operator import HANDBOOK, eventually, pipeline, tenant
 
 pytestmark = pytest.mark.integration
 KNOWN = ("acme", "beta", "gamma")
@@ -33,7 +30,9 @@ def test_nothing_is_missed_and_nothing_is_deleted(go_on: bool, stages: Stages) -
         written = len(on.script.trace)
         assert on.settled(lambda: on.has(*(f"cronjob/{name}-ingest" for name in KNOWN))) == before
         assert not [line for line in on.script.trace[written:] if line.startswith("DELETE")]
-        assert _vanished(on.through.replicas[-1]) == 0
+        believed = on.through.replicas[-1].scrape()
+        assert believed.of("rag_operator_resyncs_total") >= 1
+        assert believed.of("rag_operator_resync_differences_total", difference="vanished") == 0
 
 
 async def test_a_list_begins_anew_and_gives_up_where_it_never_ends(stages: Stages) -> None:
@@ -53,12 +52,3 @@ async def test_a_list_begins_anew_and_gives_up_where_it_never_ends(stages: Stage
 
 def _lists(weather: Expiring, namespace: str) -> set[str]:
     return eventually(lambda: {p for p in weather.expired if p.endswith("ragtenants") and namespace in p}, "an expiry")
-
-
-def _vanished(replica: OperatorProcess) -> float:
-    """How often a list was believed that an object is gone."""
-    port = replica.environment["RAG_OPERATOR_METRICS_PORT"]
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-        families = list(text_string_to_metric_families(answer.read().decode()))
-    differences = [sample for family in families for sample in family.samples if "differences" in sample.name]
-    return sum(sample.value for sample in differences if sample.labels.get("difference") == "vanished")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import time
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,7 +13,6 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from prometheus_client.parser import text_string_to_metric_families
 
 from rag_operator.kube.lease import CALL_DEADLINE, DURATION, PERIOD
 from tests.cluster.fixtures import Kubernetes
@@ -131,14 +129,7 @@ def _leads(replica: OperatorProcess) -> bool:
 
 def _has_looked(replica: OperatorProcess) -> bool:
     """Whether it has read the Lease: a machine with other work lets it wait before that, as long as it likes."""
-    port = replica.environment["RAG_OPERATOR_METRICS_PORT"]
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-            families = list(text_string_to_metric_families(answer.read().decode()))
-    except OSError:
-        return False
-    samples = [sample for family in families for sample in family.samples]
-    return any(s.name == "rag_operator_api_calls_total" and s.labels["resource"] == "leases" for s in samples)
+    return replica.scrape().of("rag_operator_api_calls_total", resource="leases") > 0
 
 
 def _killed(replica: OperatorProcess) -> None:

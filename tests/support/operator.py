@@ -20,6 +20,7 @@ from rag_operator.kube import kinds
 from tests.cluster.fixtures import Kubernetes
 from tests.cluster.kube_api import ApiError
 from tests.support.postgres import ADMIN, PASSWORD, free_port
+from tests.support.scrape import Scrape
 
 T = TypeVar("T")
 _EVERY = [kind for kind in vars(kinds).values() if isinstance(kind, kinds.Kind)]
@@ -65,6 +66,14 @@ class OperatorProcess:
     def kill(self) -> None:
         """End it the hard way, now."""
         self.send(signal.SIGKILL)
+
+    def lives(self) -> bool:
+        """Whether it has been started and has not ended, by itself or otherwise."""
+        return self.process is not None and self.process.poll() is None
+
+    def scrape(self) -> Scrape:
+        """What it says of itself now."""
+        return Scrape(self.environment["RAG_OPERATOR_METRICS_PORT"])
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """End it by a signal and wait."""

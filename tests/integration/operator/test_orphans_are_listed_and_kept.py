@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import urllib.request
-from collections.abc import Iterator
 
 import psycopg
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.operator import HANDBOOK, OperatorProcess, World, eventually, pipeline, tenant
 
@@ -41,8 +38,8 @@ def test_orphans_are_told_once_and_counted_apart_from_what_is_retained(here: Wor
     found = {"tenant": 1, "schema": 1, "role": 1, "retained": 1}
     assert _gauges(second) == found
 
-    resyncs = _value(second, "rag_operator_resyncs_total")
-    eventually(lambda: _value(second, "rag_operator_resyncs_total") >= resyncs + 2, "two resyncs")
+    resyncs = second.scrape().of("rag_operator_resyncs_total")
+    eventually(lambda: second.scrape().of("rag_operator_resyncs_total") >= resyncs + 2, "two resyncs")
     assert _told(here) == [said]
     assert _gauges(second) == found
     assert _listed(second) == {
@@ -131,23 +128,7 @@ def _listed(replica: OperatorProcess) -> set[tuple[str, ...]]:
 
 def _gauges(replica: OperatorProcess) -> dict[str, float]:
     """Orphans by what they are, and what is retained."""
-    found = {}
-    for name, labels, value in _samples(replica):
-        if name == "rag_operator_orphans":
-            found[labels["what"]] = value
-        if name == "rag_operator_retained_tenants":
-            found["retained"] = value
-    return found
-
-
-def _value(replica: OperatorProcess, name: str) -> float:
-    return sum(value for found, _, value in _samples(replica) if found == name)
-
-
-def _samples(replica: OperatorProcess) -> Iterator[tuple[str, dict[str, str], float]]:
-    port = replica.environment["RAG_OPERATOR_METRICS_PORT"]
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-        text = answer.read().decode()
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            yield sample.name, sample.labels, sample.value
+    told = replica.scrape()
+    orphans = {one.labels["what"]: one.value for one in told.series("rag_operator_orphans")}
+    retained = told.of("rag_operator_retained_tenants")
+    return orphans | ({"retained": retained} if told.series("rag_operator_retained_tenants") else {})
