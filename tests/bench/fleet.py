@@ -73,14 +73,14 @@ def _resyncs(port: int, pid: int) -> tuple[float, float]:
     """CPU seconds and looks of one resync, on average over several, with all that runs beside it at rest."""
     start = _next_resync(port)
     spent, looks = cpu_seconds(pid), _looks(port)
-    until(lambda: Scrape(port).of("rag_operator_resyncs_total") >= start + RESYNCS, "some resyncs", 0.5)
+    until(lambda: Scrape(port).of("rag_operator_resyncs_total") >= start + RESYNCS, "some resyncs", 2)
     return (cpu_seconds(pid) - spent) / RESYNCS, (_looks(port) - looks) / RESYNCS
 
 
 def _next_resync(port: int) -> float:
     """Wait until one begins; returns its number."""
     start = Scrape(port).of("rag_operator_resyncs_total")
-    until(lambda: Scrape(port).of("rag_operator_resyncs_total") > start, "a resync begins", 0.1)
+    until(lambda: Scrape(port).of("rag_operator_resyncs_total") > start, "a resync begins", 0.5)
     return start + 1
 
 

@@ -67,10 +67,12 @@ class Resync:
                 self._context.queue.add(key)
         for pipeline in self._context.waiting:
             self._context.wake_waiting(pipeline, AT_ONCE)
-        settled.next_turn()
+        due = settled.longest_unseen()
         for key in sorted(listed, key=lambda k: k.kind):
-            if key.kind == "pipeline" or settled.is_due(
-                key, listed[key], children.get(key, frozenset()), marks.get(key)
+            if (
+                key.kind == "pipeline"
+                or key in due
+                or settled.differs(key, listed[key], children.get(key, frozenset()), marks.get(key))
             ):
                 self._context.queue.add(key, routine=True)
         return listed

@@ -1,14 +1,15 @@
 """What a tenant looked like when nothing was left to do for it: a resync looks again only at what looks otherwise.
 
 A few hundred bytes a tenant, and no object is kept. What no list shows (Secrets are read by name only) is looked at in
-turns: every resync hands a part of the settled tenants to a worker all the same.
+turns: every resync hands those that were looked at longest ago to a worker all the same, so many that it costs a resync
+no more with ten thousand tenants than with one thousand.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from zlib import crc32
+from itertools import islice
 
 from rag_operator.engine.queue import Key
 from rag_operator.kube.client import Object
@@ -16,7 +17,9 @@ from rag_operator.stores.leases import Lease
 from rag_operator.stores.tenant_rows import TenantRow
 
 TURNS = 12
-"""Resyncs within which every settled tenant is looked at once: an hour, by default."""
+"""Resyncs within which every settled tenant is looked at once, an hour by default, as long as `LOOKS` suffice."""
+LOOKS = 100
+"""Of settled tenants, at each resync: some 10 ms of CPU each."""
 
 
 Children = frozenset[str]
@@ -37,10 +40,10 @@ class Settled:
 
     def __init__(self) -> None:
         self._seen: dict[Key, Seen] = {}
-        self._turn = 0
 
     def note(self, key: Key, seen: Seen) -> None:
         """Nothing is left to do."""
+        self._seen.pop(key, None)
         self._seen[key] = seen
 
     def drop(self, key: Key) -> None:
@@ -51,18 +54,17 @@ class Settled:
         """Another term begins."""
         self._seen.clear()
 
-    def next_turn(self) -> None:
-        """Another part of the tenants is due."""
-        self._turn += 1
+    def longest_unseen(self) -> frozenset[Key]:
+        """Those whose turn it is."""
+        share = -(-len(self._seen) // TURNS)
+        return frozenset(islice(self._seen, min(LOOKS, share)))
 
-    def is_due(self, key: Key, version: str, children: Children, catalog: int | None) -> bool:
-        """Whether to look at the tenant; `catalog` None where its database could not be asked."""
+    def differs(self, key: Key, version: str, children: Children, catalog: int | None) -> bool:
+        """Whether the tenant is not as it was seen; `catalog` None where its database could not be asked."""
         seen = self._seen.get(key)
         if seen is None or seen.version != version or not seen.children <= children:
             return True
-        if catalog is not None and seen.catalog != catalog:
-            return True
-        return (crc32(f"{key.namespace}/{key.name}".encode()) + self._turn) % TURNS == 0
+        return catalog is not None and seen.catalog != catalog
 
 
 def mark_of(live: Object) -> str:

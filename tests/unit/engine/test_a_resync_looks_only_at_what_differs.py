@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from rag_operator.engine.queue import Key
-from rag_operator.engine.settled import TURNS, Seen, Settled, catalog_mark, mark_of
+from rag_operator.engine.settled import LOOKS, TURNS, Seen, Settled, catalog_mark, mark_of
 from rag_operator.stores.leases import Lease
 from rag_operator.stores.tenant_rows import TenantRow
 
@@ -24,18 +24,16 @@ LEASE = Lease("pod-0", applied=4, pinned=4, failures={}, expires_at=WHEN, live=T
 
 
 def settled() -> Settled:
-    """ACME is settled, and its turn is over."""
+    """ACME is settled."""
     known = Settled()
-    while known.is_due(ACME, "5", CHILDREN, 1) and known._turn < 2 * TURNS:
-        known.note(ACME, Seen("5", 1, CHILDREN))
-        known.next_turn()
+    known.note(ACME, Seen("5", 1, CHILDREN))
     return known
 
 
 def test_what_looks_as_it_did_is_left_alone() -> None:
-    assert not settled().is_due(ACME, "5", CHILDREN, 1)
-    assert not settled().is_due(ACME, "5", CHILDREN | {"config/6"}, 1), "a former configuration is no difference"
-    assert not settled().is_due(ACME, "5", CHILDREN, None), "a database that is away says nothing"
+    assert not settled().differs(ACME, "5", CHILDREN, 1)
+    assert not settled().differs(ACME, "5", CHILDREN | {"config/6"}, 1), "a former configuration is no difference"
+    assert not settled().differs(ACME, "5", CHILDREN, None), "a database that is away says nothing"
 
 
 @pytest.mark.parametrize(
@@ -49,22 +47,37 @@ def test_what_looks_as_it_did_is_left_alone() -> None:
     ids=["another version", "another CronJob", "no ConfigMap", "another catalog row"],
 )
 def test_each_difference_is_looked_at(version: str, children: frozenset[str], catalog: int) -> None:
-    assert settled().is_due(ACME, version, children, catalog)
+    assert settled().differs(ACME, version, children, catalog)
 
 
 def test_what_never_settled_is_looked_at_each_time() -> None:
     known = settled()
     known.drop(ACME)
-    assert known.is_due(ACME, "5", CHILDREN, 1)
+    assert known.differs(ACME, "5", CHILDREN, 1)
 
 
-def test_everyone_is_looked_at_once_in_so_many_turns() -> None:
-    known = settled()
-    turns = []
-    for _ in range(TURNS):
-        known.next_turn()
-        turns.append(known.is_due(ACME, "5", CHILDREN, 1))
-    assert sum(turns) == 1
+@pytest.mark.parametrize(("count", "turns"), [(1, 1), (20, 10), (600, TURNS), (1200, TURNS), (10_000, 10_000 // LOOKS)])
+def test_everyone_is_looked_at_once_in_so_many_turns(count: int, turns: int) -> None:
+    known = Settled()
+    for number in range(count):
+        known.note(Key("tenant", "rag", f"t{number}"), Seen("5", 1, CHILDREN))
+    looked: list[Key] = []
+    for _ in range(turns):
+        due = known.longest_unseen()
+        assert len(due) <= LOOKS
+        looked += due
+        for key in due:
+            known.drop(key)
+            known.note(key, Seen("5", 1, CHILDREN))
+    assert len(looked) == len(set(looked)) == count
+
+
+def test_who_was_just_looked_at_is_the_last_in_turn() -> None:
+    known = Settled()
+    first, second = (Key("tenant", "rag", name) for name in ("first", "second"))
+    for key in (first, second, first):
+        known.note(key, Seen("5", 1, CHILDREN))
+    assert known.longest_unseen() == {second}
 
 
 @pytest.mark.parametrize(
