@@ -64,7 +64,7 @@ async def _leave(tx: Transaction, namespace: str, name: str, state: str) -> Tena
         return row
     if row.state not in (state, RETAINED) or row.open or row.api_keys:
         await _close(tx, row, state)
-    await _shut_login(tx, row)
+    await _shut_login(tx, row.ingestion, (await read_roles(tx, row))[row.ingestion])
     return await read_tenant(tx, namespace, name)
 
 
@@ -74,13 +74,12 @@ async def _close(tx: Transaction, row: TenantRow, state: str) -> None:
     await tell_pods(tx, row.id)
 
 
-async def _shut_login(tx: Transaction, row: TenantRow) -> bool:
+async def _shut_login(tx: Transaction, name: str, role: DictRow) -> bool:
     """No new session of the tenant's ingestion; False when it was shut already, or there is no such role."""
-    role = (await read_roles(tx, row))[row.ingestion]
     if not role["login"]:
         return False
-    check_mark(tx.catalog, row.ingestion, role["mark"])
-    await tx.acting(role["actor"], _NO_LOGIN.format(role=Identifier(row.ingestion)))
+    check_mark(tx.catalog, name, role["mark"])
+    await tx.acting(role["actor"], _NO_LOGIN.format(role=Identifier(name)))
     return True
 
 
@@ -93,34 +92,33 @@ async def erase(tx: Transaction, namespace: str, name: str) -> bool:
     row = await read_tenant(tx, namespace, name)
     if row is None:
         return True
-    if row.open or row.api_keys:
+    roles = await read_roles(tx, row)
+    closed = not (row.open or row.api_keys)
+    if not closed:
         await _close(tx, row, ERASING)
-        await _shut_login(tx, row)
+    if await _shut_login(tx, row.ingestion, roles[row.ingestion]) or not closed:
         return False
-    if await _shut_login(tx, row):
-        return False
-    await _end_sessions(tx, row)
-    await _drop(tx, row)
+    await _end_sessions(tx, row.ingestion, roles[row.ingestion]["actor"])
+    await _drop(tx, row, roles)
     return True
 
 
-async def _end_sessions(tx: Transaction, row: TenantRow) -> None:
+async def _end_sessions(tx: Transaction, name: str, actor: str | None) -> None:
     """Ending another role's session needs membership with INHERIT; the login is shut, so none comes back."""
-    if not await tx.rows(SQL(_SESSIONS), [row.ingestion]):
+    if not await tx.rows(SQL(_SESSIONS), [name]):
         return
-    role, actor = Identifier(row.ingestion), (await read_roles(tx, row))[row.ingestion]["actor"]
-    ending = _END.format(name=Literal(row.ingestion))
+    role, ending = Identifier(name), _END.format(name=Literal(name))
     await tx.acting(actor, _JOIN.format(role=role), ending, _PART.format(role=role))
 
 
-async def _drop(tx: Transaction, row: TenantRow) -> None:
+async def _drop(tx: Transaction, row: TenantRow, roles: dict[str, DictRow]) -> None:
     await tx.lock_timeout(LOCK_TIMEOUT)
     await tx.change(_DROP_SCHEMA, s=row.schema)
-    roles = {name: role for name, role in sorted((await read_roles(tx, row)).items()) if role["exists"]}
-    for name, role in roles.items():
+    standing = {name: role for name, role in sorted(roles.items()) if role["exists"]}
+    for name, role in standing.items():
         check_mark(tx.catalog, name, role["mark"])
-    for actor in dict.fromkeys(role["actor"] for role in roles.values()):
-        dropped = [Identifier(name) for name, role in roles.items() if role["actor"] == actor]
+    for actor in dict.fromkeys(role["actor"] for role in standing.values()):
+        dropped = [Identifier(name) for name, role in standing.items() if role["actor"] == actor]
         await tx.acting(actor, *(_DROP_ROLE.format(role=one) for one in dropped))
     for table in await _shared_tables(tx):
         await tx.change(_DELETE_SHARED, [row.id], table=table)
