@@ -82,8 +82,9 @@ class Stage:
         return snapshot(self.here, self.dsn, self.sql.port)
 
     def wait_for_the_fault(self, goal: Callable[[], bool]) -> None:
-        """Until the fault has happened, or the goal was reached without (fewer writes than in the reference)."""
-        eventually(lambda: self.script.struck() or goal(), "the fault", PATIENCE)
+        """Until the fault has happened, or all is over without (fewer writes than in the reference)."""
+        silence = self._silence()
+        eventually(lambda: self.script.struck() or (goal() and silence()), "the fault", PATIENCE)
 
     def _silence(self) -> Callable[[], bool]:
         """Whether nothing has been written for long enough, with two resyncs in it, from now on."""
