@@ -11,6 +11,7 @@ import pytest
 
 from tests.asking import api_key, forwarded, post
 from tests.e2e.place import ACME, PIPELINE, Place, granted, handbook
+from tests.support.argocd import health
 from tests.support.operator import eventually
 
 pytestmark = pytest.mark.e2e
@@ -43,6 +44,7 @@ def test_the_columns_tell_at_a_glance(place: Place) -> None:
 
     place.told(lambda: shown("ragp", "support")[:4] == ["support", "True", "Ready", "2/2"], "the pipeline's row")
     place.told(lambda: shown("ragt", "acme")[:5] == ["acme", "support", "True", "Ready", "2"], "the tenant's row")
+    assert health(place.get("ragpipeline", "support"))[0] == health(place.get("ragtenant", "acme"))[0] == "Healthy"
 
 
 def test_a_second_ingestion_over_unchanged_input_parses_and_embeds_nothing(place: Place) -> None:

@@ -117,7 +117,7 @@ class World:
         """What all replicas have logged."""
         return "".join(replica.log.read_text() for replica in self.replicas)
 
-    def apply(self, *documents: dict[str, Any], expect: str = "") -> str:
+    def apply(self, *documents: dict[str, Any]) -> str:
         """kubectl apply in this namespace."""
         text = yaml.safe_dump_all(documents)
         return self.api.kubectl("apply", "-n", self.namespace, "-f", "-", given=text)
