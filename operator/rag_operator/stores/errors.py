@@ -46,6 +46,7 @@ _REFUSED = re.compile(
     r"role \".*\" does not exist"
 )
 _NO_DATABASE = re.compile(r"database \".*\" does not exist")
+_UNTRUSTED = re.compile(r"certificate verify failed|does not match host name")
 _BUSY = (errors.LockNotAvailable, errors.QueryCanceled, errors.SerializationFailure, errors.DeadlockDetected)
 
 
@@ -98,6 +99,11 @@ def _unreachable(said: str, address: DatabaseAddress) -> StoreTrouble:
         return StoreTrouble(
             f"database {address.where}: {said}; create it, or correct dbname in {address.source}",
             Reason.DATABASE_UNSUITABLE,
+        )
+    if _UNTRUSTED.search(said):
+        return StoreTrouble(
+            f"database {address.where} is not trusted: {said}; give its authority's PEM certificates under the key ca, "
+            f"and under host the name that its certificate has, in {address.source}"
         )
     return StoreTrouble(f"database {address.where} can't be reached: {said}; it is tried again")
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import hashlib
 import select
+import ssl
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -65,8 +66,13 @@ def connection_arguments(address: DatabaseAddress, application: str, limits: Lim
     if address.ca:
         arguments["sslrootcert"] = str(_ca_file(address.ca))
     elif address.sslmode == "verify-full":
-        arguments["sslrootcert"] = "system"
+        arguments["sslrootcert"] = public_authorities()
     return arguments
+
+
+def public_authorities() -> str:
+    """A file of certificates, as Python's own clients trust; libpq's `system` is a folder where the wheel was built."""
+    return ssl.get_default_verify_paths().cafile or "system"
 
 
 def _ca_file(pem: str) -> Path:

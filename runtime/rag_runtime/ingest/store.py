@@ -26,6 +26,7 @@ from rag_runtime.ingest.errors import (
     Superseded,
     TenantClosed,
 )
+from rag_runtime.trust import server_trust
 
 LOGIN = "ingest"
 """Stem of the login's files in the credentials directory."""
@@ -53,7 +54,6 @@ def conninfo(database: Database) -> str:
                 f"database.credentials: {name} in {folder} can't be read ({error.strerror}); mount the tenant's Secret"
             ) from error
 
-    ca = {"sslrootcert": str(folder / "ca")} if (folder / "ca").exists() else {}
     return make_conninfo(
         host=content("host"),
         port=content("port"),
@@ -63,7 +63,7 @@ def conninfo(database: Database) -> str:
         password=content(f"{LOGIN}.password"),
         connect_timeout=CONNECT_SECONDS,
         application_name="rag-ingest",
-        **ca,
+        **server_trust(folder, content("sslmode")),
         **_KEEPALIVE,
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from rag_runtime.contract.config import Database
 from rag_runtime.contract.names import query_credential
 from rag_runtime.retrieve.errors import DatabaseUnavailableError
+from rag_runtime.trust import server_trust
 
 CONNECT_SECONDS = 3
 """libpq counts in whole seconds and not below 2."""
@@ -41,9 +42,9 @@ def connection_settings(settings: Database, shard: int) -> Mapping[str, str | in
         raise DatabaseUnavailableError(
             f"database.credentials: cannot read {error.filename}: {error.strerror}"
         ) from error
-    if (folder / "ca").exists():
-        found["sslrootcert"] = str(folder / "ca")
-    return found | {
+    return {
+        **found,
+        **server_trust(folder, str(found.get("sslmode", ""))),
         "application_name": "rag-runtime serve",
         "connect_timeout": CONNECT_SECONDS,
         "keepalives_idle": 5,
