@@ -171,8 +171,8 @@ class PipelineDeletion:
         own: list[str] = []
         guests: list[str] = []
         for place in self._context.settings.watch_namespaces or (None,):
-            async for items, _ in self._context.api.pages(TENANT, place):
-                for tenant in items:
+            async for page in self._context.api.pages(TENANT, place):
+                for tenant in page.items():
                     meta = tenant["metadata"]
                     if pipeline_key(tenant) != key:
                         continue

@@ -11,7 +11,7 @@ from rag_operator.engine.settled import Children, catalog_mark, mark_of
 from rag_operator.kube.kinds import CONFIG_MAP, CRON_JOB, NETWORK_POLICY
 from rag_operator.stores.errors import StoreProblem, StoreTrouble
 from rag_operator.stores.leases import read_leases
-from rag_operator.stores.tenants import read_tenants
+from rag_operator.stores.tenant_rows import glance
 
 log = logging.getLogger(__name__)
 _SELECTOR = f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY},{names.LABEL_TENANT}"
@@ -23,11 +23,10 @@ async def list_children(context: Context) -> dict[Key, Children]:
     policies = (NETWORK_POLICY,) if context.registry.has_guests() else ()
     for kind in (CRON_JOB, CONFIG_MAP, *policies):
         for namespace in context.settings.watch_namespaces or (None,):
-            async for items, _ in context.api.pages(kind, namespace, _SELECTOR, metadata_only=True):
-                for item in items:
-                    meta = item["metadata"]
-                    key = Key("tenant", meta["namespace"], meta["labels"][names.LABEL_TENANT])
-                    found.setdefault(key, set()).add(mark_of(item))
+            async for page in context.api.pages(kind, namespace, _SELECTOR, metadata_only=True):
+                for meta in page.metas:
+                    key = Key("tenant", meta.namespace, meta.labels[names.LABEL_TENANT])
+                    found.setdefault(key, set()).add(mark_of(meta.uid, meta.generation, meta.version))
     return {key: frozenset(marks) for key, marks in found.items()}
 
 
@@ -37,7 +36,7 @@ async def catalog_marks(context: Context) -> dict[Key, int]:
     for pipeline, binding in list(context.bindings.items()):
         try:
             async with context.transaction(binding) as tx:
-                rows, leases = await read_tenants(tx), await read_leases(tx)
+                rows, leases = await glance(tx), await read_leases(tx)
         except (StoreProblem, StoreTrouble) as trouble:
             log.warning("resync: the catalog of %s can't be read: %s", pipeline, trouble)
             continue

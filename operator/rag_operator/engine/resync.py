@@ -16,6 +16,7 @@ from rag_operator.engine.fleet import catalog_marks, list_children
 from rag_operator.engine.queue import Key
 from rag_operator.kube.kinds import PIPELINE, TENANT
 from rag_operator.kube.metrics import WATCHES
+from rag_operator.kube.page import Page
 
 log = logging.getLogger(__name__)
 GRACE = 20.0
@@ -81,15 +82,20 @@ class Resync:
         listed: dict[Key, str] = {}
         for kind, word in ((PIPELINE, "pipeline"), (TENANT, "tenant")):
             for namespace in self._context.settings.watch_namespaces or (None,):
-                async for items, _ in self._context.api.pages(kind, namespace):
-                    for item in items:
-                        meta = item["metadata"]
-                        key = Key(word, meta["namespace"], meta["name"])  # type: ignore[arg-type]
-                        listed[key] = meta["resourceVersion"]
-                        if self._context.registry.behind(key, listed[key]):
-                            metrics.DIFFERENCES.labels(word, "newer").inc()
-                            self._context.registry.take_in(key, item)
+                async for page in self._context.api.pages(kind, namespace):
+                    found = {Key(word, meta.namespace, meta.name): meta.version for meta in page.metas}  # type: ignore[arg-type]
+                    listed |= found
+                    self._take_in(page, found)
         return listed
+
+    def _take_in(self, page: Page, found: dict[Key, str]) -> None:
+        """What the watch has not delivered yet; a page on which there is none is never built."""
+        registry = self._context.registry
+        newer = {number: key for number, key in enumerate(found) if registry.behind(key, found[key])}
+        items = page.items() if newer else []
+        for number, key in newer.items():
+            metrics.DIFFERENCES.labels(key.kind, "newer").inc()
+            registry.take_in(key, items[number])
 
     async def _check_watches(self, listed: dict[Key, str]) -> None:
         registry = self._context.registry

@@ -14,7 +14,7 @@ from itertools import islice
 from rag_operator.engine.queue import Key
 from rag_operator.kube.client import Object
 from rag_operator.stores.leases import Lease
-from rag_operator.stores.tenant_rows import TenantRow
+from rag_operator.stores.tenant_rows import Glance, TenantRow
 
 TURNS = 12
 """Resyncs within which every settled tenant is looked at once, an hour by default, as long as `LOOKS` suffice."""
@@ -67,15 +67,20 @@ class Settled:
         return catalog is not None and seen.catalog != catalog
 
 
-def mark_of(live: Object) -> str:
+def mark_of(uid: str, generation: int | None, version: str) -> str:
     """What changes when another hand changes a child: its generation, and not with every status; else its version."""
+    return f"{uid}/{generation or version}"
+
+
+def mark_of_child(live: Object) -> str:
+    """The same of a child that was read whole."""
     meta = live["metadata"]
-    return f"{meta['uid']}/{meta.get('generation') or meta['resourceVersion']}"
+    return mark_of(meta["uid"], meta.get("generation"), meta["resourceVersion"])
 
 
-def catalog_mark(row: TenantRow, leases: Iterable[Lease]) -> int:
+def catalog_mark(row: TenantRow | Glance, leases: Iterable[Lease]) -> int:
     """What a tenant's conditions take from its catalog, as a number within this process."""
     live = [lease for lease in leases if lease.live]
     behind = sum(lease.applied < row.promotion for lease in live)
     failures = [failure for lease in live if (failure := lease.failures.get(str(row.id)))]
-    return hash((repr(row), len(live), behind, *failures))
+    return hash((row.mark, len(live), behind, *failures))

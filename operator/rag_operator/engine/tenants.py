@@ -27,7 +27,7 @@ from rag_operator.engine.refusals import REFUSALS, refusal
 from rag_operator.engine.revisions import Revisions
 from rag_operator.engine.runs import Runs, finished
 from rag_operator.engine.secrets import Found, found
-from rag_operator.engine.settled import Seen, mark_of
+from rag_operator.engine.settled import Seen, mark_of_child
 from rag_operator.engine.sources import missing_source
 from rag_operator.kube.apply import apply_child, ensure_secret, sync_secret
 from rag_operator.kube.client import Object
@@ -232,7 +232,7 @@ class TenantReconciler:
         written = await self._write(live, facts, status)
         if decide.next_look(facts) is not None:
             return decide.next_look(facts)
-        children = frozenset(mark_of(child) for child in (configuration, cron_job, policy) if child)
+        children = frozenset(mark_of_child(child) for child in (configuration, cron_job, policy) if child)
         self._context.settled.note(key, Seen(written["metadata"]["resourceVersion"], brought.mark, children))
         return RETIRING_PERIOD if brought.retiring else None
 

@@ -20,6 +20,7 @@ from rag_operator.kube.clock import ServerClock
 from rag_operator.kube.errors import ApiUnavailableError, ConflictError, ExpiredError, error_of
 from rag_operator.kube.kinds import Kind
 from rag_operator.kube.metrics import CALLS, NO_ANSWER, WRITES
+from rag_operator.kube.page import Page
 
 Object = dict[str, Any]
 DEADLINE = 15.0
@@ -109,17 +110,18 @@ class Api:
 
     async def pages(
         self, kind: Kind, namespace: str | None, selector: str = "", *, metadata_only: bool = False
-    ) -> AsyncIterator[tuple[list[Object], str]]:
-        """Pages of a LIST with the collection's resourceVersion; the items are whole, or only metadata."""
+    ) -> AsyncIterator[Page]:
+        """Pages of a LIST; the items are whole, or only metadata."""
         accept = METADATA_ONLY if metadata_only else "application/json"
         token = ""
         while True:
             query = {"limit": str(PAGE), "labelSelector": selector, "continue": token}
             path = f"{kind.path(namespace)}?{urlencode({k: v for k, v in query.items() if v})}"
-            page = await self._json("GET", kind, path, accept=accept, verb="LIST")
-            assert page is not None
-            yield page.get("items") or [], page["metadata"]["resourceVersion"]
-            token = page["metadata"].get("continue", "")
+            text = await self._call("GET", kind, path, accept=accept, verb="LIST")
+            assert text is not None
+            page = Page.read(text)
+            yield page
+            token = page.token
             if not token:
                 return
 
@@ -127,7 +129,7 @@ class Api:
         """All objects of a selector; begun anew, a few times, where the server forgets the list between two pages."""
         for _ in range(LISTS):
             with contextlib.suppress(ExpiredError):
-                return [item async for items, _ in self.pages(kind, namespace, selector) for item in items]
+                return [item async for page in self.pages(kind, namespace, selector) for item in page.items()]
         raise ApiUnavailableError(f"LIST {kind.plural}: it expired {LISTS} times before its last page")
 
     async def served(self, kind: Kind) -> frozenset[str]:
@@ -169,7 +171,12 @@ class Api:
             raise ConflictError(f"{kind.kind} is gone")
         return answer
 
-    async def _json(  # noqa: PLR0913  one place where a call is made
+    async def _json(self, method: str, kind: Kind, path: str, body: Object | None = None, **how: Any) -> Object | None:
+        text = await self._call(method, kind, path, body, **how)
+        parsed: Object | None = json.loads(text) if text is not None else None
+        return parsed
+
+    async def _call(  # noqa: PLR0913  one place where a call is made
         self,
         method: str,
         kind: Kind,
@@ -180,7 +187,7 @@ class Api:
         accept: str = "application/json",
         missing_ok: bool = False,
         verb: str = "",
-    ) -> Object | None:
+    ) -> bytes | None:
         headers = {"Accept": accept, "Content-Type": content_type}
         sending = self._send(method, path, body, headers, aiohttp.ClientTimeout(total=DEADLINE))
         try:
@@ -189,8 +196,7 @@ class Api:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ApiUnavailableError(f"{method} {kind.plural}: {type(error).__name__}") from error
         if response.status < 400:
-            parsed: Object = json.loads(text)
-            return parsed
+            return text
         if response.status == 404 and missing_ok:
             return None
         raise error_of(response.status, _message(text, response.status), response.headers.get("Retry-After"))

@@ -23,9 +23,9 @@ async def watch_children(
     while True:
         try:
             version = ""
-            async for items, found in api.pages(kind, namespace, selector, metadata_only=True):
-                version = found
-                for item in items:
+            async for page in api.pages(kind, namespace, selector, metadata_only=True):
+                version = page.version
+                for item in page.items():
                     changed(item["metadata"])
             WATCHES.seen(kind.kind, namespace)
             await _follow(api, kind, namespace, selector, version, changed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg.rows import DictRow
@@ -22,9 +22,11 @@ t.credential_version, t.schema_version, t.changed_at, p.tenant IS NOT NULL AS la
 p.active, p.shape, coalesce(p.version, 0) AS version, coalesce(p.token, '') AS token,
 coalesce(p.promotion, 0) AS promotion, coalesce(p.seq, 0) AS seq, coalesce(p.summary, '{{}}') AS summary
 """
+_MARK = "hashtextextended(row(t, p)::text, 0) AS mark"
 _FROM = "FROM {c}.tenant t LEFT JOIN {c}.pointer p ON p.tenant = t.id"
-_READ_ALL = SQL(f"SELECT {_COLUMNS} {_FROM} ORDER BY t.namespace, t.name")
-_READ = SQL(f"SELECT {_COLUMNS} {_FROM} WHERE t.namespace = %s AND t.name = %s")
+_READ_ALL = SQL(f"SELECT {_COLUMNS}, {_MARK} {_FROM} ORDER BY t.namespace, t.name")
+_READ = SQL(f"SELECT {_COLUMNS}, {_MARK} {_FROM} WHERE t.namespace = %s AND t.name = %s")
+_GLANCE = SQL(f"SELECT t.namespace, t.name, t.id, coalesce(p.promotion, 0) AS promotion, {_MARK} {_FROM}")
 ROLES = SQL("""
 SELECT v.role, r.oid IS NOT NULL AS exists, coalesce(r.rolcanlogin, false) AS login,
   shobj_description(r.oid, 'pg_authid') AS mark, to_regnamespace(%(schema)s) IS NOT NULL AS schema,
@@ -73,10 +75,27 @@ class TenantRow:
     """The change clock."""
     summary: Mapping[str, Any]
     """What ingestion reported: lastIngestion, building, run, ready, index, active, deadLetters."""
+    mark: int
+    """Another, whenever anything of the above is."""
 
     def names(self, catalog: CatalogNames) -> TenantNames:
         """The names that the contract derives for it."""
         return TenantNames(catalog, self.id, self.name)
+
+
+class Glance(NamedTuple):
+    """Of a tenant's row, what tells whether it is as it was, as TenantRow has it."""
+
+    namespace: str
+    name: str
+    id: UUID
+    promotion: int
+    mark: int
+
+
+async def glance(tx: Transaction) -> list[Glance]:
+    """At all tenants of the catalog, in one query and a tenth of the time that their rows take."""
+    return [Glance(**row) for row in await tx.rows(_GLANCE)]
 
 
 async def read_tenants(tx: Transaction) -> list[TenantRow]:

@@ -6,6 +6,8 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg.sql import SQL
+from psycopg.types.json import Jsonb
 
 from rag_operator.api.conditions import Reason
 from rag_operator.stores import tenants
@@ -13,6 +15,7 @@ from rag_operator.stores.catalog import ensure_catalog
 from rag_operator.stores.errors import QueryLoginNeeded, StoreProblem, StoreTrouble
 from rag_operator.stores.promotion import promote
 from rag_operator.stores.roles import ensure_query_logins
+from rag_operator.stores.tenant_rows import Glance, glance
 from rag_operator.stores.tenants import (
     TenantRequest,
     TenantRow,
@@ -51,6 +54,24 @@ async def test_a_new_tenant_is_open_and_empty(world: World) -> None:
         assert await read_tenants(tx) == [row]
         assert await read_tenant(tx, "rag", "acme") == row
         assert await read_tenant(tx, "rag", "nobody") is None
+
+
+async def test_a_glance_shows_that_a_row_is_another(world: World) -> None:
+    rows = [await world.add("acme"), await world.add("other")]
+
+    async def seen() -> list[Glance]:
+        async with world.tx() as tx:
+            return sorted(await glance(tx))
+
+    assert await seen() == [(row.namespace, row.name, row.id, row.promotion, row.mark) for row in rows]
+    async with world.tx() as tx:
+        closed = await deactivate(tx, "rag", "acme")
+    assert closed is not None
+    assert closed.mark != rows[0].mark
+    assert [one.mark for one in await seen()] == [closed.mark, rows[1].mark]
+    async with world.tx() as tx:
+        await tx.change(SQL("UPDATE {c}.pointer SET summary = %s"), [Jsonb({"deadLetters": 1})])
+    assert not {closed.mark, rows[1].mark} & {one.mark for one in await seen()}, "what ingestion tells"
 
 
 async def test_tenants_of_one_name_in_two_namespaces_share_nothing(world: World) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from rag_operator.engine.queue import Key
-from rag_operator.engine.settled import LOOKS, TURNS, Seen, Settled, catalog_mark, mark_of
+from rag_operator.engine.settled import LOOKS, TURNS, Seen, Settled, catalog_mark, mark_of_child
 from rag_operator.stores.leases import Lease
 from rag_operator.stores.tenant_rows import TenantRow
 
@@ -18,7 +18,7 @@ WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 ROW = TenantRow(
     id=UUID(int=1), namespace="rag", name="acme", uid="u", state="Active", schema="s", reader="r", ingestion="i",
     shard=0, api_keys=("k",), config={}, credential_version="v", schema_version=1, changed_at=WHEN, laid=True,
-    open=True, active=1, shape={}, version=3, token="t", promotion=4, seq=9, summary={"deadLetters": 0},
+    open=True, active=1, shape={}, version=3, token="t", promotion=4, seq=9, summary={"deadLetters": 0}, mark=11,
 )  # fmt: skip
 LEASE = Lease("pod-0", applied=4, pinned=4, failures={}, expires_at=WHEN, live=True)
 
@@ -83,13 +83,12 @@ def test_who_was_just_looked_at_is_the_last_in_turn() -> None:
 @pytest.mark.parametrize(
     ("row", "leases"),
     [
-        ({"summary": {"deadLetters": 1}}, [LEASE]),
-        ({"open": False}, [LEASE]),
+        ({"mark": 12}, [LEASE]),
         ({}, []),
         ({"promotion": 5}, [LEASE]),
         ({}, [Lease("pod-0", 4, 4, {str(ROW.id): "no table"}, WHEN, live=True)]),
     ],
-    ids=["summary", "closed", "no pod", "a pod behind", "a probe failed"],
+    ids=["its row", "no pod", "a pod behind", "a probe failed"],
 )
 def test_the_mark_changes_with_all_that_conditions_tell(row: dict[str, Any], leases: list[Lease]) -> None:
     assert catalog_mark(replace(ROW, **row), leases) != catalog_mark(ROW, [LEASE])
@@ -99,6 +98,6 @@ def test_the_mark_changes_with_all_that_conditions_tell(row: dict[str, Any], lea
 def test_a_status_of_a_child_is_no_difference_and_its_content_is() -> None:
     cron = {"metadata": {"uid": "u", "generation": 2, "resourceVersion": "10"}}
     ran = {"metadata": {"uid": "u", "generation": 2, "resourceVersion": "11"}}
-    assert mark_of(cron) == mark_of(ran)
+    assert mark_of_child(cron) == mark_of_child(ran)
     config = {"metadata": {"uid": "u", "resourceVersion": "10"}}
-    assert mark_of(config) != mark_of({"metadata": {"uid": "u", "resourceVersion": "11"}})
+    assert mark_of_child(config) != mark_of_child({"metadata": {"uid": "u", "resourceVersion": "11"}})
