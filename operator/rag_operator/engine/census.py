@@ -33,22 +33,25 @@ class Census:
     def __init__(self) -> None:
         self._states: dict[State, State] = {}
         self._of: dict[Key, State] = {}
+        self._numbers: Counter[tuple[str, State]] = Counter()
 
     def take_in(self, key: Key, body: dict[str, Any]) -> None:
         """Remember what the resource says of itself."""
-        state = tuple(_statements(body))
-        self._of[key] = self._states.setdefault(state, state)
+        self.forget(key)
+        said = tuple(_statements(body))
+        state = self._of[key] = self._states.setdefault(said, said)
+        self._numbers[key.kind, state] += 1
 
     def forget(self, key: Key) -> None:
         """The resource is gone."""
-        self._of.pop(key, None)
+        if (state := self._of.pop(key, None)) is not None:
+            self._numbers[key.kind, state] -= 1
 
     def counts(self) -> Counter[tuple[str, Statement]]:
-        """How many resources of a kind make each statement."""
-        whole = Counter((key.kind, state) for key, state in self._of.items())
+        """How many resources of a kind make each statement. Asked at every scrape, so none of them is walked."""
         found: Counter[tuple[str, Statement]] = Counter()
-        for (kind, state), number in whole.items():
-            for statement in state:
+        for (kind, state), number in self._numbers.items():
+            for statement in state if number else ():
                 found[kind, statement] += number
         return found
 
