@@ -19,9 +19,9 @@ GUARDS = (
         "a list ends where its token has expired",
         "what the further pages would have shown is taken for gone",
         f"{KUBE}/client.py",
-        """            page = await self._json("GET", kind, path, accept=accept, verb="LIST")\n""",
+        """            text = await self._call("GET", kind, path, accept=accept, verb="LIST")\n""",
         """            try:\n"""
-        """                page = await self._json("GET", kind, path, accept=accept, verb="LIST")\n"""
+        """                text = await self._call("GET", kind, path, accept=accept, verb="LIST")\n"""
         """            except Exception:\n"""
         """                return\n""",
         f"{PAGES}::test_nothing_is_missed_and_nothing_is_deleted",
