@@ -63,6 +63,20 @@ class Refusing:
 
 
 @dataclass(slots=True)
+class Intercepting:
+    """For `seconds` from the first, what stands before the server answers reads with a page of its own, and 200."""
+
+    seconds: float
+    since: float = 0.0
+
+    async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse | None:
+        self.since = self.since or time.monotonic()
+        if not reads(request) or time.monotonic() - self.since > self.seconds:
+            return None
+        return web.Response(text="<html>Log in to go on</html>", content_type="text/html")
+
+
+@dataclass(slots=True)
 class BreakingOff:
     """The first `times` answers end in the middle of a line."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -119,7 +119,8 @@ class Api:
             path = f"{kind.path(namespace)}?{urlencode({k: v for k, v in query.items() if v})}"
             text = await self._call("GET", kind, path, accept=accept, verb="LIST")
             assert text is not None
-            page = Page.read(text)
+            with _of_the_api(f"LIST {kind.plural}"):
+                page = Page.read(text)
             yield page
             token = page.token
             if not token:
@@ -173,7 +174,8 @@ class Api:
 
     async def _json(self, method: str, kind: Kind, path: str, body: Object | None = None, **how: Any) -> Object | None:
         text = await self._call(method, kind, path, body, **how)
-        parsed: Object | None = json.loads(text) if text is not None else None
+        with _of_the_api(f"{method} {kind.plural}"):
+            parsed: Object | None = json.loads(text) if text is not None else None
         return parsed
 
     async def _call(  # noqa: PLR0913  one place where a call is made
@@ -227,6 +229,15 @@ class Api:
         return await session.request(
             method, url, data=data, headers={**headers, **more}, timeout=timeout, proxy=rest.proxy
         )
+
+
+@contextlib.contextmanager
+def _of_the_api(about: str) -> Iterator[None]:
+    """What a proxy or a portal says in the server's place, with a status of 200, is no answer."""
+    try:
+        yield
+    except ValueError as error:
+        raise ApiUnavailableError(f"{about}: what was answered is no object of Kubernetes") from error
 
 
 def encoded(body: Object) -> bytes:
