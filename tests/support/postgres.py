@@ -39,11 +39,14 @@ SETTINGS = (
 PORTS = range(15_000, 30_000)
 """Below those that Linux gives to connections and Kubernetes to NodePorts: a free one stays so until it is bound."""
 
+_CHANCE = random.SystemRandom()
+"""Not the module's own, which hypothesis sets back for each example: two would get the same port."""
+
 
 def free_port() -> int:
     """A TCP port of 127.0.0.1 that was free a moment ago."""
     while True:
-        port = random.choice(PORTS)
+        port = _CHANCE.choice(PORTS)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port

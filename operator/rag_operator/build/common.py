@@ -24,7 +24,8 @@ SERVICE_USER = 999
 READ_ONLY_MODE = 0o444
 """Of files from Secrets and ConfigMaps. They belong to root, and the pods of tenants have no fsGroup: on a tenant's
 own volume it would change the owner of every file."""
-_DECIMAL_UNITS = ("n", "u", "m", "", "k", "M", "G", "T", "P", "E")
+_DECIMAL_UNITS = ("m", "", "k", "M", "G", "T", "P", "E")
+_LARGEST = 2**63 - 1
 _BINARY_UNITS = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 _WITHIN = ("localhost", "127.0.0.1", "::1", ".svc", ".cluster.local")
 """Names within the pod and the cluster. Names without a dot are direct to our clients without being listed."""
@@ -185,14 +186,14 @@ def _plain(amounts: Mapping[str, Quantity]) -> dict[str, str]:
 def canonical(quantity: Quantity) -> str:
     """The quantity as the API server writes it, so that what is read back equals what was applied.
 
-    No fraction, and the largest unit that allows it; decimal where bytes are fewer than 1024 or not whole
-    (apimachinery's `resource.Quantity`).
+    No fraction, and the largest unit that allows it; decimal where bytes are fewer than 1024 or not whole; of binary
+    units no more than 64 bits hold (apimachinery's `resource.Quantity`).
     """
-    value = Fraction(quantity.value)
+    value = Fraction(min(quantity.value, _LARGEST)) if quantity.endswith("i") else Fraction(quantity.value)
     binary = quantity.endswith("i") and value >= 1024 and value.denominator == 1
     base, units = (1024, _BINARY_UNITS) if binary else (1000, _DECIMAL_UNITS)
-    # Decimal ones start at thousand-millionths, below which nothing is kept.
-    number, unit = int(value) if binary else ceil(value * 10**9), 0
+    # Decimal ones start at thousandths: amounts of resources are rounded up to those.
+    number, unit = int(value) if binary else ceil(value * 1000), 0
     while number and unit < len(units) - 1 and number % base == 0:
         number, unit = number // base, unit + 1
     return f"{number}{units[unit] if number else ''}"

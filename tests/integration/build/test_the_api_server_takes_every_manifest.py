@@ -12,6 +12,7 @@ from rag_operator.kube.apply import covers
 from rag_operator.kube.kinds import OPTIONAL, kind_of
 from tests.cluster.fixtures import Kubernetes
 from tests.cluster.kube_api import ApiError
+from tests.support.quantities import WRITTEN_AND_READ
 from tests.unit.build.samples import all_manifests, pod_template
 
 pytestmark = pytest.mark.integration
@@ -65,3 +66,17 @@ def test_the_namespace_would_refuse_a_pod_without_these_settings(api: Kubernetes
     }
     with pytest.raises(ApiError, match="violates PodSecurity"):
         api.client.create(f"/api/v1/namespaces/{namespace}/pods?dryRun=All", pod)
+
+
+@pytest.mark.parametrize(("written", "read"), WRITTEN_AND_READ)
+def test_quantities_are_read_back_as_they_are_believed_to_be(
+    api: Kubernetes, namespace: str, written: str, read: str
+) -> None:
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "q"},
+        "spec": {"hard": {"requests.storage": written}},
+    }
+    made = api.client.create(f"/api/v1/namespaces/{namespace}/resourcequotas?dryRun=All", quota)
+    assert made["spec"]["hard"]["requests.storage"] == read

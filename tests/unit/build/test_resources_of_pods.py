@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from rag_operator.api.common import Resources
 from rag_operator.api.formats import Quantity
 from rag_operator.build.common import amounts, canonical, resources
+from tests.support.quantities import WRITTEN_AND_READ
 
 DEFAULTS = amounts(cpu="200m", memory="384Mi", memory_limit="1Gi")
 
@@ -54,27 +57,11 @@ def test_a_default_never_contradicts_what_is_given(requests: dict[str, str], lim
         )
 
 
-@pytest.mark.parametrize(
-    ("written", "read"),
-    [
-        ("1000m", "1"),
-        ("0.5", "500m"),
-        ("1.5", "1500m"),
-        ("2000", "2k"),
-        ("1024Mi", "1Gi"),
-        ("1.5Gi", "1536Mi"),
-        ("0.5Ki", "512"),
-        ("268435456", "268435456"),
-        ("0.1Mi", "104857600m"),
-        ("0", "0"),
-        ("0Gi", "0"),
-        ("0.000000001", "1n"),
-    ],
-)
+@pytest.mark.parametrize(("written", "read"), WRITTEN_AND_READ)
 def test_quantities_are_written_as_the_api_server_does(written: str, read: str) -> None:
     assert canonical(Quantity(written)) == read
 
 
 @given(quantities)
-def test_writing_keeps_the_value(text: str) -> None:
-    assert Quantity(canonical(Quantity(text))).value == Quantity(text).value
+def test_writing_keeps_the_value_to_a_thousandth(text: str) -> None:
+    assert Quantity(canonical(Quantity(text))).value * 1000 == ceil(Quantity(text).value * 1000)
