@@ -189,7 +189,9 @@ def canonical(quantity: Quantity) -> str:
     No fraction, and the largest unit that allows it; decimal where bytes are fewer than 1024 or not whole; of binary
     units no more than 64 bits hold (apimachinery's `resource.Quantity`).
     """
-    value = Fraction(min(quantity.value, _LARGEST)) if quantity.endswith("i") else Fraction(quantity.value)
+    value = Fraction(quantity.value)
+    if quantity.endswith("i"):
+        value = min(value, Fraction(_LARGEST))
     binary = quantity.endswith("i") and value >= 1024 and value.denominator == 1
     base, units = (1024, _BINARY_UNITS) if binary else (1000, _DECIMAL_UNITS)
     # Decimal ones start at thousandths: amounts of resources are rounded up to those.
