@@ -24,7 +24,6 @@ coalesce(p.promotion, 0) AS promotion, coalesce(p.seq, 0) AS seq, coalesce(p.sum
 """
 _MARK = "hashtextextended(row(t, p)::text, 0) AS mark"
 _FROM = "FROM {c}.tenant t LEFT JOIN {c}.pointer p ON p.tenant = t.id"
-_READ_ALL = SQL(f"SELECT {_COLUMNS}, {_MARK} {_FROM} ORDER BY t.namespace, t.name")
 _READ = SQL(f"SELECT {_COLUMNS}, {_MARK} {_FROM} WHERE t.namespace = %s AND t.name = %s")
 _GLANCE = SQL(f"SELECT t.namespace, t.name, t.id, coalesce(p.promotion, 0) AS promotion, {_MARK} {_FROM}")
 ROLES = SQL("""
@@ -98,19 +97,10 @@ async def glance(tx: Transaction) -> list[Glance]:
     return [Glance(**row) for row in await tx.rows(_GLANCE)]
 
 
-async def read_tenants(tx: Transaction) -> list[TenantRow]:
-    """All tenants of the catalog in one query, by namespace and name."""
-    return [_tenant(row) for row in await tx.rows(_READ_ALL)]
-
-
 async def read_tenant(tx: Transaction, namespace: str, name: str) -> TenantRow | None:
     """One tenant, or None."""
     row = await tx.row(_READ, [namespace, name])
-    return _tenant(row) if row else None
-
-
-def _tenant(row: DictRow) -> TenantRow:
-    return TenantRow(**{**row, "api_keys": tuple(row["api_keys"])})
+    return TenantRow(**{**row, "api_keys": tuple(row["api_keys"])}) if row else None
 
 
 async def read_roles(tx: Transaction, row: TenantRow) -> dict[str, DictRow]:

@@ -31,7 +31,6 @@ from rag_operator.stores.tenant_rows import (
     TenantRow,
     read_roles,
     read_tenant,
-    read_tenants,
     tell_pods,
 )
 from rag_operator.stores.transaction import Transaction
@@ -50,7 +49,6 @@ __all__ = [
     "is_behind",
     "prove_erased",
     "read_tenant",
-    "read_tenants",
     "retain",
 ]
 

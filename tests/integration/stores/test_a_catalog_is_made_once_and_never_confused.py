@@ -12,9 +12,9 @@ from rag_operator.api.conditions import Reason
 from rag_operator.stores.catalog import ensure_catalog
 from rag_operator.stores.database import Databases
 from rag_operator.stores.errors import StoreProblem
-from rag_operator.stores.tenants import ensure_tenant, read_tenants
+from rag_operator.stores.tenants import ensure_tenant
 from rag_runtime.contract.names import CatalogNames
-from tests.integration.stores.world import World, address_of, catalog_request, request_for, snapshot
+from tests.integration.stores.world import World, address_of, catalog_request, read_tenants, request_for, snapshot
 from tests.support.postgres import ADMIN, PASSWORD, Server
 
 

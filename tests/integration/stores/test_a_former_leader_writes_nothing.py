@@ -8,8 +8,8 @@ import pytest
 
 from rag_operator.stores.database import Databases, application_name
 from rag_operator.stores.errors import StoreTrouble, Superseded
-from rag_operator.stores.tenants import ensure_tenant, read_tenants
-from tests.integration.stores.world import World, request_for, until, until_blocked
+from rag_operator.stores.tenants import ensure_tenant
+from tests.integration.stores.world import World, read_tenants, request_for, until, until_blocked
 
 
 async def test_each_leader_has_an_epoch_of_its_own(world: World) -> None:

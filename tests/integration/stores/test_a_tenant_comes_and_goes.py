@@ -24,7 +24,6 @@ from rag_operator.stores.tenants import (
     erase,
     prove_erased,
     read_tenant,
-    read_tenants,
     retain,
 )
 from tests.integration.stores.world import (
@@ -33,6 +32,7 @@ from tests.integration.stores.world import (
     Ingestion,
     World,
     catalog_request,
+    read_tenants,
     request_for,
     snapshot,
     writes_nothing,

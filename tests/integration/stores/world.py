@@ -17,7 +17,8 @@ from rag_operator.stores.address import DatabaseAddress
 from rag_operator.stores.catalog import CatalogRequest, ensure_catalog
 from rag_operator.stores.database import Databases
 from rag_operator.stores.roles import ensure_query_logins
-from rag_operator.stores.tenants import TenantRequest, TenantRow, ensure_tenant
+from rag_operator.stores.tenant_rows import glance
+from rag_operator.stores.tenants import TenantRequest, TenantRow, ensure_tenant, read_tenant
 from rag_operator.stores.transaction import Transaction
 from rag_runtime.contract.config import EmbeddingProfile, IndexShape
 from rag_runtime.contract.names import CatalogNames
@@ -55,6 +56,12 @@ def request_for(name: str, **changes: Any) -> TenantRequest:
         "config": {"topK": 6},
     }
     return TenantRequest(**(values | changes))
+
+
+async def read_tenants(tx: Transaction) -> list[TenantRow]:
+    """All tenants of the catalog, by namespace and name."""
+    found = [await read_tenant(tx, one.namespace, one.name) for one in sorted(await glance(tx))]
+    return [row for row in found if row is not None]
 
 
 def catalog_request(**changes: Any) -> CatalogRequest:
