@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 _DEADLINE_SECONDS = 10.0
-_CONFLICT, _ERROR = 409, 400
+_NOT_FOUND, _CONFLICT, _ERROR = 404, 409, 400
 
 
 class ApiError(Exception):
@@ -92,9 +92,13 @@ class KubeApi:
             if error.status != _CONFLICT:
                 raise
 
-    def delete(self, path: str) -> Any:
-        """Delete the object."""
-        return self.call("DELETE", path)
+    def delete(self, path: str) -> None:
+        """Delete the object; one that went before is as good as deleted."""
+        try:
+            self.call("DELETE", path)
+        except ApiError as error:
+            if error.status != _NOT_FOUND:
+                raise
 
 
 def _message(text: str) -> str:
