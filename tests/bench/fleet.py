@@ -2,7 +2,8 @@
 
     python -m tests.bench.fleet [COUNT]
 
-On a control plane without nodes; ingestion suspended. CPU is the operator's own, from /proc.
+On a control plane without nodes, where the pipeline is told ready; ingestion suspended. CPU is the operator's own, from
+/proc.
 """
 
 from __future__ import annotations
@@ -13,13 +14,19 @@ import platform
 import statistics
 import sys
 import time
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import psycopg
 
 from rag_operator.kube.client import Api
 from rag_operator.kube.kinds import CRON_JOB, TENANT
+from rag_runtime.contract.names import CatalogNames
 from tests.bench.machine import cpu_seconds, rss
 from tests.bench.tenants import alone, create, wait_until_laid
-from tests.support import postgres
-from tests.support.operator import HANDBOOK, World, pipeline
+from tests.support import postgres, redis
+from tests.support.operator import HANDBOOK, World, pipeline, secret
+from tests.support.rollouts import rollouts_end
 from tests.support.scrape import Scrape, until
 
 COUNT = 10_000
@@ -33,7 +40,8 @@ CHANGES = 20
 def main() -> int:
     """Measure once and print the table."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else COUNT
-    with alone("fleet") as (here, server):
+    with alone("fleet") as (here, server), redis.running() as cache, rollouts_end(here):
+        here.apply(secret("redis", {"url": cache.url}))
         _measure(here, server, count)
     return 0
 
@@ -41,8 +49,11 @@ def main() -> int:
 def _measure(here: World, server: postgres.Server, count: int) -> None:
     port = postgres.free_port()
     first = here.operator(metrics_port=str(port))
-    here.apply(pipeline(), HANDBOOK, here.database_secret(server.create_database("tenants")))
+    database = server.create_database("tenants")
+    here.apply(pipeline(cache={"secretRef": {"name": "redis"}}), HANDBOOK, here.database_secret(database))
     here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected")
+    _a_pod_serves(here, database)
+    here.wait_condition("ragpipeline", "support", "Ready", "Ready")
     began = time.monotonic()
     asyncio.run(create(here.kubeconfig, here.namespace, count))
     wait_until_laid(here, count)
@@ -67,6 +78,15 @@ def _measure(here: World, server: postgres.Server, count: int) -> None:
     print(f"| CPU of a resync and of its {looks:.0f} looks | {at_rest:.2f} s, {share} |")
     print(f"| one tenant's change to its CronJob, while resyncs run | median {statistics.median(served):.2f} s, "
           f"longest {max(served):.2f} s of {len(served)} |")  # fmt: skip
+
+
+def _a_pod_serves(here: World, database: str) -> None:
+    """What a query pod would say in the catalog: a pipeline that is not ready is looked at every other second."""
+    status = (here.get("ragpipeline", "support") or {})["status"]
+    catalog = CatalogNames(UUID(status["catalogID"])).schema
+    statement = f"INSERT INTO {catalog}.reader_lease (pod, applied, pinned, expires_at) VALUES ('bench', 0, 0, %s)"
+    with psycopg.connect(database) as admin:
+        admin.execute(statement, [datetime.now(UTC) + timedelta(days=1)])
 
 
 def _resyncs(port: int, pid: int) -> tuple[float, float]:

@@ -10,9 +10,9 @@ from rag_operator.engine import metrics, tenant_audit
 from rag_operator.engine.context import Binding, Context
 from rag_operator.engine.settled import catalog_mark
 from rag_operator.kube.client import Object
-from rag_operator.stores.leases import Lease, read_leases
 from rag_operator.stores.profiles import recorded_shape
-from rag_operator.stores.promotion import Revision, promote, retire, revisions
+from rag_operator.stores.promotion import promote, retire
+from rag_operator.stores.sight import Sight, look
 from rag_operator.stores.tenants import TenantRow, read_tenant
 from rag_runtime.contract.config import IndexShape
 
@@ -44,49 +44,46 @@ class Revisions:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def bring(self, live: Object, binding: Binding, row: TenantRow, shape: IndexShape) -> Brought:
+    async def bring(self, live: Object, binding: Binding, sight: Sight, shape: IndexShape) -> Brought:
         """Promote and retire what is due."""
-        async with self._context.transaction(binding) as tx:
-            known = await revisions(tx, row.id)
-            leases = await read_leases(tx)
-        wanted = [r for r in known if r.spec_hash == shape.spec_hash and r.state in ("Ready", "Retained", "Active")]
+        states = ("Ready", "Retained", "Active")
+        wanted = [r for r in sight.revisions if r.spec_hash == shape.spec_hash and r.state in states]
         candidate = wanted[-1].number if wanted else None
-        if candidate is not None and candidate != row.active:
-            row = await self._promote(live, binding, row, candidate)
-            async with self._context.transaction(binding) as tx:
-                known = await revisions(tx, row.id)
-        await self._retire(live, binding, row, known)
-        retained = tuple(r.number for r in known if r.state == "Retained")
+        if candidate is not None and candidate != sight.row.active:
+            sight = await self._promote(live, binding, sight.row, candidate)
+        await self._retire(live, binding, sight)
+        known = sight.revisions
         return Brought(
-            row=row,
-            facts=_facts(row, shape, candidate, leases),
-            retained=retained,
-            mark=catalog_mark(row, leases),
+            row=sight.row,
+            facts=_facts(sight, shape, candidate),
+            retained=tuple(r.number for r in known if r.state == "Retained"),
+            mark=catalog_mark(sight.row, sight.leases),
             retiring=len([r for r in known if r.state in ("Retained", "Retiring")]) > RETAINED,
         )
 
-    async def _promote(self, live: Object, binding: Binding, row: TenantRow, candidate: int) -> TenantRow:
+    async def _promote(self, live: Object, binding: Binding, row: TenantRow, candidate: int) -> Sight:
         async with self._context.transaction(binding) as tx:
             result = await promote(tx, row.id, candidate, row.active, ALLOWED_LAG)
-            after = await read_tenant(tx, row.namespace, row.name)
+            after = await look(tx, await read_tenant(tx, row.namespace, row.name) or row)
         if result.promoted:
             metrics.PROMOTIONS.inc()
             await tenant_audit.promoted(self._context, live, binding, row, candidate)
-        return after or row
+        return after
 
-    async def _retire(self, live: Object, binding: Binding, row: TenantRow, known: list[Revision]) -> None:
-        former = sorted((r for r in known if r.state in ("Retained", "Retiring")), key=lambda r: r.number)
+    async def _retire(self, live: Object, binding: Binding, sight: Sight) -> None:
+        former = [r for r in sight.revisions if r.state in ("Retained", "Retiring")]
         for revision in former[: max(0, len(former) - RETAINED)]:
             since = revision.replaced_at
             if since is None or self._context.server_now() - since > RETIRE_AFTER:
                 async with self._context.transaction(binding) as tx:
-                    done = await retire(tx, row.id, revision.number)
+                    done = await retire(tx, sight.row.id, revision.number)
                 if done.retired:
                     tenant_audit.retired(self._context, live, revision.number)
 
 
-def _facts(row: TenantRow, shape: IndexShape, candidate: int | None, leases: list[Lease]) -> IndexFacts:
-    live = [lease for lease in leases if lease.live]
+def _facts(sight: Sight, shape: IndexShape, candidate: int | None) -> IndexFacts:
+    row = sight.row
+    live = [lease for lease in sight.leases if lease.live]
     tenant = str(row.id)
     failures = [lease.failures[tenant] for lease in live if tenant in lease.failures]
     active_shape = recorded_shape(row.shape)

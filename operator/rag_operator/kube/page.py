@@ -1,41 +1,44 @@
 """A page of a list. What decides whether to look is read from it without building its objects.
 
-A page of 500 tenants with their managedFields takes 18 ms of CPU so, 63 with all that garbage collection then walks.
+A page of 500 CronJobs' metadata takes 2 ms of CPU so; 14 if what is not asked for is built, and 63 for tenants as
+dictionaries, with all that garbage collection then walks.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, Field
+import msgspec
 
 
-class Meta(BaseModel):
+class Meta(msgspec.Struct, frozen=True, gc=False):
     """Of an object's metadata, what names it and changes with it."""
 
     name: str
-    namespace: str = ""
     uid: str
-    version: Annotated[str, Field(alias="resourceVersion")]
+    version: str = msgspec.field(name="resourceVersion")
+    namespace: str = ""
     generation: int | None = None
-    labels: Mapping[str, str] = {}
+    labels: dict[str, str] = {}
 
 
-class _Item(BaseModel):
+class _Item(msgspec.Struct, gc=False):
     metadata: Meta
 
 
-class _Listing(BaseModel):
-    version: Annotated[str, Field(alias="resourceVersion")]
-    token: Annotated[str, Field(alias="continue")] = ""
+class _Listing(msgspec.Struct):
+    version: str = msgspec.field(name="resourceVersion")
+    token: str = msgspec.field(name="continue", default="")
 
 
-class _Page(BaseModel):
+class _Page(msgspec.Struct):
     metadata: _Listing
     items: list[_Item] | None = None
+
+
+_DECODER = msgspec.json.Decoder(_Page)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,10 @@ class Page:
     @classmethod
     def read(cls, text: bytes) -> Page:
         """ValueError where the text is no list."""
-        found = _Page.model_validate_json(text)
+        try:
+            found = _DECODER.decode(text)
+        except msgspec.DecodeError as error:
+            raise ValueError(str(error)) from error
         metas = tuple(item.metadata for item in found.items or ())
         return cls(text, found.metadata.version, found.metadata.token, metas)
 

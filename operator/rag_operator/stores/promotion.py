@@ -162,12 +162,9 @@ async def _move(tx: Transaction, tenant: UUID, revision: int, schema: str) -> Pr
     return PromotionResult(None, f"revision {revision} is active", number, int(row["version"]) if row else 0)
 
 
-async def revisions(tx: Transaction, tenant: UUID) -> list[Revision]:
-    """All revisions of a tenant, retired ones too, by number. Empty when the tenant is unknown."""
-    place = await tx.row(_PLACE, [tenant])
-    if place is None:
-        return []
-    return [Revision(**row) for row in await tx.rows(_REVISIONS, s=str(place["schema"]))]
+async def revisions(tx: Transaction, schema: str) -> list[Revision]:
+    """All revisions of the tenant whose schema it is, retired ones too, by number."""
+    return [Revision(**row) for row in await tx.rows(_REVISIONS, s=schema)]
 
 
 async def retire(tx: Transaction, tenant: UUID, revision: int) -> Retirement:

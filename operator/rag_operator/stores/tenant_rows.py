@@ -94,7 +94,7 @@ class Glance(NamedTuple):
 
 async def glance(tx: Transaction) -> list[Glance]:
     """At all tenants of the catalog, in one query and a tenth of the time that their rows take."""
-    return [Glance(**row) for row in await tx.rows(_GLANCE)]
+    return [Glance(*row) for row in await tx.tuples(_GLANCE)]
 
 
 async def read_tenant(tx: Transaction, namespace: str, name: str) -> TenantRow | None:

@@ -50,6 +50,7 @@ __all__ = [
     "prove_erased",
     "read_tenant",
     "retain",
+    "stands",
 ]
 
 _log = logging.getLogger(__name__)
@@ -109,9 +110,7 @@ async def ensure_tenant(tx: Transaction, request: TenantRequest, steps: Sequence
     """
     found = await read_tenant(tx, request.namespace, request.name)
     if found is not None:
-        _check_claim(found, request)
-        known = max(TENANT_VERSION, *(step.version for step in steps), 0)
-        check_version(f"tenant {found.namespace}/{found.name}", found.schema_version, known)
+        _check(found, request, steps)
     row = found or await _insert(tx, request)
     laid = await read_roles(tx, row)
     changed = await _ensure_roles(tx, row, request, laid)
@@ -128,6 +127,28 @@ async def ensure_tenant(tx: Transaction, request: TenantRequest, steps: Sequence
     return row
 
 
+def stands(
+    row: TenantRow,
+    roles: Mapping[str, DictRow],
+    mark: str,
+    request: TenantRequest,
+    steps: Sequence[Step] = TENANT_STEPS,
+) -> bool:
+    """Whether `ensure_tenant` would find nothing to do for this row and these roles; `mark` is the catalog's.
+
+    What it would refuse is raised.
+    """
+    _check(row, request, steps)
+    return (
+        row.laid
+        and not is_behind(row, steps)
+        and not _differs(row, request, row.schema_version)
+        and row.credential_version == request.credential_version
+        and all(part["exists"] and part["schema"] and part["mark"] == mark for part in roles.values())
+        and bool(roles[row.ingestion]["login"])
+    )
+
+
 def is_behind(row: TenantRow, steps: Sequence[Step] = TENANT_STEPS) -> bool:
     """Whether the tenant's schema has steps before it."""
     return behind(row.schema_version, steps)
@@ -137,6 +158,12 @@ async def _migrated(tx: Transaction, row: TenantRow, version: int, steps: Sequen
     names = row.names(tx.catalog)
     places = {"c": tx.catalog.schema, "s": names.schema, "login": names.ingestion, "reader": names.reader}
     return await advance(tx, "tenant", version, steps, places)
+
+
+def _check(row: TenantRow, request: TenantRequest, steps: Sequence[Step]) -> None:
+    _check_claim(row, request)
+    known = max(TENANT_VERSION, *(step.version for step in steps), 0)
+    check_version(f"tenant {row.namespace}/{row.name}", row.schema_version, known)
 
 
 def _check_claim(row: TenantRow, request: TenantRequest) -> None:

@@ -16,7 +16,7 @@ import psycopg
 from psycopg import errors
 from psycopg.abc import Params
 from psycopg.pq import TransactionStatus
-from psycopg.rows import DictRow
+from psycopg.rows import DictRow, TupleRow, tuple_row
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
 from rag_operator.api.conditions import Reason
@@ -87,6 +87,12 @@ class Transaction:
         """All rows of a query that changes nothing."""
         cursor = await self._connection.execute(self._named(statement, identifiers), params)
         return await cursor.fetchall()
+
+    async def tuples(self, statement: SQL) -> list[TupleRow]:
+        """As `rows`, each in the order of its columns: half the time where there are thousands."""
+        async with self._connection.cursor(row_factory=tuple_row) as cursor:
+            await cursor.execute(self._named(statement, {}))
+            return await cursor.fetchall()
 
     async def row(self, statement: SQL, params: Params | None = None, **identifiers: str) -> DictRow | None:
         """The first row of a query that changes nothing, or None."""
