@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -28,8 +29,17 @@ from rag_operator.stores.errors import StoreProblem, StoreTrouble
 from rag_operator.stores.migrate import migrate_catalog
 from rag_operator.stores.preflight import preflight
 from rag_operator.stores.profiles import declare_profile, serving_identities
-from rag_operator.stores.roles import ensure_query_logins
+from rag_operator.stores.query_logins import (
+    Closing,
+    close_former_logins,
+    end_former_sessions,
+    ensure_query_logins,
+    name_of,
+    read_turns,
+)
 from rag_runtime.contract.names import CatalogNames, query_credential
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +50,8 @@ class Bound:
     binding: Binding | None = None
     address: DatabaseAddress | None = None
     """Where the database is, also while it doesn't answer."""
+    closing: float | None = None
+    """Seconds until a former login of the query pods is to be closed."""
 
 
 async def bind(context: Context, pipeline: RagPipeline, release: Release) -> Bound:
@@ -98,11 +110,12 @@ async def _bind_at(context: Context, pipeline: RagPipeline, address: DatabaseAdd
         epoch = await context.databases.take_leadership(address, catalog)
         await _migrate(context, address, catalog, epoch)
     binding = Binding(pipeline, address, catalog, epoch, release)
-    await _query_logins(context, key, binding)
+    closing = await _query_logins(context, key, binding)
     async with context.transaction(binding) as tx:
         declared = await declare_profile(tx, config.embedding_profile(pipeline.spec))
         serving = await serving_identities(tx)
-    return Bound(Check(True, Reason.AS_EXPECTED, ""), replace(binding, declared=declared, serving=serving))
+    bound = replace(binding, declared=declared, serving=serving)
+    return Bound(Check(True, Reason.AS_EXPECTED, ""), bound, closing=closing.due)
 
 
 async def _migrate(context: Context, address: DatabaseAddress, catalog: CatalogNames, epoch: int) -> None:
@@ -124,27 +137,54 @@ def _request(context: Context, pipeline: RagPipeline) -> CatalogRequest:
     )
 
 
-async def _query_logins(context: Context, key: Key, binding: Binding) -> None:
-    """The logins of query pods: their Secret first, then the roles, so that no crash leaves a role without password."""
+async def _query_logins(context: Context, key: Key, binding: Binding) -> Closing:
+    """The logins of query pods: their Secret first, then the roles, so that no crash leaves a role without password.
+
+    Where the Secret lacks a password, the other of the shard's two logins takes its turn, and what pods have goes on.
+    """
     name = names.query_database_secret(key.name)
     live = await context.api.get(SECRET, key.namespace, name)
     before = found(live) if live else None
-    held = before.data if before else {}
-    shards = {0, *context.shards.get(key, ()), *_shards_of(held)}
-    logins: dict[str, tuple[str, str]] = {}
-    for shard in sorted(shards):
-        stem = query_credential(shard)
-        password = held.get(f"{stem}.password", b"").decode() or context.new_password()
-        logins[stem] = (binding.catalog.query_login(shard), password)
+    shards = sorted({0, *context.shards.get(key, ()), *_shards_of(before.data if before else {})})
+    logins = await _wanted_logins(context, binding, shards, before.data if before else {})
     manifest = query.query_database_secret(binding.pipeline, database_place(binding.address), logins)
     secret = found(await sync_secret(context.api, manifest, live))
-    async with context.databases.transaction(binding.address, binding.catalog, binding.epoch) as tx:
-        passwords = {shard: secret.data[f"{query_credential(shard)}.password"].decode() for shard in sorted(shards)}
-        await ensure_query_logins(tx, passwords, secret.version, before.version if before else "")
-    if live is None and binding.pipeline.status.catalog_id:
-        message = f"the query pods' logins have new passwords: Secret {name} was made anew"
+    passwords = {shard: logins[query_credential(shard)][1] for shard in shards}
+    alternates = {s for s in shards if logins[query_credential(s)][0] == binding.catalog.alternate_login(s)}
+    async with context.transaction(binding) as tx:
+        former = before.version if before else ""
+        switched = await ensure_query_logins(tx, passwords, secret.version, former, alternates)
+        closing = await close_former_logins(tx, context.settings.login_grace_seconds)
+    if closing.closed:
+        async with context.transaction(binding) as tx:
+            await end_former_sessions(tx, closing)
+        _log.info("former logins of query pods are closed", extra={"pipeline": str(key), "logins": closing.closed})
+    if switched:
+        roles = ", ".join(logins[query_credential(shard)][0] for shard in switched)
+        grace = f"{context.settings.login_grace_seconds:.0f} s"
+        message = f"Secret {name} has new passwords: query pods log in as {roles}; the former is closed after {grace}"
         about = {"metadata": binding.pipeline.metadata.model_dump(by_alias=True)}
         audit.record(context, PIPELINE, about, Entry(Action.LOGIN_ROTATED, message))
+    return closing
+
+
+async def _wanted_logins(
+    context: Context, binding: Binding, shards: list[int], held: Mapping[str, bytes]
+) -> dict[str, tuple[str, str]]:
+    """Login and password of each shard, by the stem of their files: as the Secret holds them, or the other login."""
+    wanted: dict[str, tuple[str, str]] = {}
+    turns: dict[int, bool] | None = None
+    for shard in shards:
+        stem = query_credential(shard)
+        login, password = (held.get(f"{stem}.{part}", b"").decode() for part in ("username", "password"))
+        if not password or login not in {name_of(binding.catalog, shard, alternate) for alternate in (False, True)}:
+            if turns is None:
+                async with context.transaction(binding) as tx:
+                    turns = await read_turns(tx)
+            alternate = turns.get(shard, False) if password else not turns.get(shard, True)
+            login = name_of(binding.catalog, shard, alternate)
+        wanted[stem] = (login, password or context.new_password())
+    return wanted
 
 
 def _shards_of(data: Mapping[str, bytes]) -> set[int]:

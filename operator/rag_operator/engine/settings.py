@@ -28,6 +28,8 @@ class Settings:
     resync_seconds: float = 300.0
     rollout_pause_seconds: float = 60.0
     """How long a pipeline runs a new release before the next one moves to it."""
+    login_grace_seconds: float = 600.0
+    """How long query pods' former logins stay open after a rotation; the kubelet brings new ones within two minutes."""
     log_level: str = "info"
     kubeconfig: str | None = None
 
@@ -58,7 +60,7 @@ def from_environment(env: Mapping[str, str], version: str) -> Settings:
         redis_image=text("REDIS_IMAGE", "redis:8"),
         pull_policy=text("IMAGE_PULL_POLICY", "IfNotPresent"),
         pull_secrets=words("IMAGE_PULL_SECRETS"),
-        proxy=Proxy(_proxy(env, "HTTPS_PROXY"), _proxy(env, "HTTP_PROXY"), words("NO_PROXY")),
+        proxy=Proxy(_proxy(env, "HTTPS_PROXY"), _proxy(env, "HTTP_PROXY"), words("NO_PROXY"), text("PROXY_SECRET", "")),
     )
     return Settings(
         namespace=text("NAMESPACE", "default"),
@@ -71,6 +73,7 @@ def from_environment(env: Mapping[str, str], version: str) -> Settings:
         workers=number("WORKERS", WORKERS),
         resync_seconds=float(number("RESYNC_SECONDS", 300)),
         rollout_pause_seconds=float(number("ROLLOUT_PAUSE_SECONDS", 60)),
+        login_grace_seconds=float(number("LOGIN_GRACE_SECONDS", 600)),
         log_level=text("LOG_LEVEL", "info"),
         kubeconfig=env.get("KUBECONFIG") or None,
     )
@@ -81,6 +84,7 @@ def _proxy(env: Mapping[str, str], name: str) -> str:
     address = env.get(PREFIX + name, "")
     if address and not re.fullmatch(r"http://[^\s/@]+/?", address):
         raise ValueError(
-            f"{PREFIX}{name}: write http://host:port, without a user and a password, which pods would show"
+            f"{PREFIX}{name}: write http://host:port, without a user and a password, which pods would show: name a "
+            f"Secret with them in {PREFIX}PROXY_SECRET"
         )
     return address

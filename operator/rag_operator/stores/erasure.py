@@ -98,12 +98,12 @@ async def erase(tx: Transaction, namespace: str, name: str) -> bool:
         await _close(tx, row, ERASING)
     if await _shut_login(tx, row.ingestion, roles[row.ingestion]) or not closed:
         return False
-    await _end_sessions(tx, row.ingestion, roles[row.ingestion]["actor"])
+    await end_sessions(tx, row.ingestion, roles[row.ingestion]["actor"])
     await _drop(tx, row, roles)
     return True
 
 
-async def _end_sessions(tx: Transaction, name: str, actor: str | None) -> None:
+async def end_sessions(tx: Transaction, name: str, actor: str | None) -> None:
     """Ending another role's session needs membership with INHERIT; the login is shut, so none comes back."""
     if not await tx.rows(SQL(_SESSIONS), [name]):
         return

@@ -21,7 +21,7 @@ _ROLES = SQL("""
 SELECT rolname AS name FROM pg_roles
 WHERE starts_with(rolname, %s) AND rolname <> %s AND shobj_description(oid, 'pg_authid') = %s AND rolname::text NOT IN
   (SELECT reader FROM {c}.tenant UNION ALL SELECT ingestion FROM {c}.tenant UNION ALL
-   SELECT unnest(ARRAY[role, replace(role, '_query_', '_make_')]) FROM {c}.query_login)
+   SELECT unnest(ARRAY[role, role || '_b', replace(role, '_query_', '_make_')]) FROM {c}.query_login)
 ORDER BY 1
 """)
 

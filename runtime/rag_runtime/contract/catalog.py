@@ -114,6 +114,7 @@ def catalog_ddl(names: CatalogNames) -> str:
     return "\n".join(part.format(c=names.schema) for part in (TABLES, FUNCTIONS, RIGHTS))
 
 
-def query_login_rights(names: CatalogNames, shard: int) -> str:
+def query_login_rights(names: CatalogNames, shard: int, alternate: bool = False) -> str:
     """What a query login may do outside of readers' roles; run by the owner."""
-    return QUERY_LOGIN_RIGHTS.format(c=names.schema, role=names.query_login(shard))
+    role = names.alternate_login(shard) if alternate else names.query_login(shard)
+    return QUERY_LOGIN_RIGHTS.format(c=names.schema, role=role)

@@ -36,8 +36,12 @@ class CatalogNames:
         return f"rag-operator catalog {self.catalog}"
 
     def query_login(self, shard: int) -> str:
-        """The query service's login of a shard of readers."""
+        """The query service's login of a shard of readers, which are granted to it."""
         return f"{self.schema}_query_{shard:02d}"
+
+    def alternate_login(self, shard: int) -> str:
+        """The login that takes turns with it when passwords rotate; it reaches readers as a member of that one."""
+        return f"{self.query_login(shard)}_b"
 
     def maker(self, shard: int) -> str:
         """No-login role that makes, alters and drops the roles of a shard's tenants, and belongs to no other's."""

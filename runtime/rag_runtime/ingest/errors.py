@@ -17,6 +17,10 @@ class StoreUnavailableError(TransientError):
     """Postgres can't be reached, refuses for now, or missed a deadline."""
 
 
+class LoginRefusedError(StoreUnavailableError):
+    """Postgres refuses the mounted login: its password rotates, and the file with the new one is on its way."""
+
+
 class StoreRefusedError(PermanentError):
     """Postgres refuses a statement: a missing right, a missing table, a value that it can't store."""
 

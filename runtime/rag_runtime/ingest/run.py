@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeVar
 
 from rag_runtime.contract.config import IngestConfig
 from rag_runtime.ingest import revisions
 from rag_runtime.ingest.embedders import Embedders, Opener
 from rag_runtime.ingest.embedding import PatientEmbedder
-from rag_runtime.ingest.errors import ConfigurationError, StoreUnavailableError, Superseded, TenantClosed
+from rag_runtime.ingest.errors import (
+    ConfigurationError,
+    LoginRefusedError,
+    StoreUnavailableError,
+    Superseded,
+    TenantClosed,
+)
 from rag_runtime.ingest.index import Indexer, Tools
 from rag_runtime.ingest.leases import Holder, LeaseKey
 from rag_runtime.ingest.parse import Sandbox
@@ -37,6 +45,8 @@ MISCONFIGURED = 2
 """The document can't be used: running it again would end the same way."""
 PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 """Seconds between tries while the database is away: about a minute, then the Job's own back-off takes over."""
+LOGIN_PAUSES = (5.0,) * 24
+"""The same while the login is refused: a kubelet takes up to two minutes to bring a rotated password."""
 
 
 @dataclass(slots=True)
@@ -59,6 +69,7 @@ class Run:
         started = now()
         store = Store(self.config.database, self.config.tenant_schema, self.config.tenant_id)
         line = ProgressLine()
+        pauses: Sequence[float] = LOGIN_PAUSES
         try:
             code = await self._steps(store, line)
         except (Superseded, TenantClosed) as error:
@@ -68,19 +79,30 @@ class Run:
             log.error("the run failed: %s", error)
             self.counts.problems.append(str(error))
             code = MISCONFIGURED if isinstance(error, ConfigurationError) else FAILED
+            pauses = () if isinstance(error, LoginRefusedError) else pauses
         except asyncio.CancelledError:
             log.warning("stopped by a signal; the next run continues from here")
             self.counts.problems.append("stopped by a signal; the next run continues from there")
-            code = FAILED
+            code, pauses = FAILED, ()
         finally:
             line.end()
         log.info("the run is over", extra=fields(code=code, **self.counts.numbers()))
-        try:
-            async with asyncio.timeout(10), store.session() as session:
-                await Reporter(session).finished(self.counts, started, self.config.digest())
-        except (RuntimeFault, TimeoutError) as error:
-            log.warning("the run's end could not be reported: %s", error)
+        with contextlib.suppress(asyncio.CancelledError):  # told to end: with this code then
+            await self._report(store, started, pauses)
         return code
+
+    async def _report(self, store: Store, started: datetime, pauses: Sequence[float]) -> None:
+        """Tell how it ended; `pauses` are those between tries while the login is refused."""
+        for pause in (*pauses, None):
+            try:
+                async with asyncio.timeout(10), store.session() as session:
+                    return await Reporter(session).finished(self.counts, started, self.config.digest())
+            except (RuntimeFault, TimeoutError) as error:
+                log.warning("the run's end could not be reported: %s", error)
+                if pause is None or not isinstance(error, LoginRefusedError):
+                    return None
+                await self.sleep(pause)
+        return None
 
     async def _steps(self, store: Store, line: ProgressLine) -> int:
         embedders = Embedders(self.config, self.opener)
@@ -94,15 +116,16 @@ class Run:
 
     async def _persist(self, step: Callable[[], Awaitable[None]]) -> None:
         """Do a step again while the database is away: every step continues where its last commit ended."""
-        for pause in (*PAUSES, None):
+        away, refused = iter(PAUSES), iter(LOGIN_PAUSES)
+        while True:
             try:
                 return await step()
             except StoreUnavailableError as error:
+                pause = next(refused if isinstance(error, LoginRefusedError) else away, None)
                 if pause is None:
                     raise
                 log.warning("trying again in %.0f s: %s", pause, error)
                 await self.sleep(pause)
-        return None
 
     async def _sync(self, store: Store, line: ProgressLine) -> None:
         counts, holder = self.counts, Holder(self.holder, self.config.lease_seconds)

@@ -21,6 +21,7 @@ from rag_runtime.contract.config import Database
 from rag_runtime.contract.functions import CLOSED, REFUSED, SUPERSEDED
 from rag_runtime.ingest.errors import (
     ConfigurationError,
+    LoginRefusedError,
     StoreRefusedError,
     StoreUnavailableError,
     Superseded,
@@ -78,11 +79,9 @@ class Store:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
-        """A session on a connection of its own, in autocommit. Raises StoreUnavailableError."""
+        """A session on a connection of its own, in autocommit. Raises StoreUnavailableError, LoginRefusedError."""
         with translated("connecting"):
-            connection = await psycopg.AsyncConnection.connect(
-                conninfo(self.database), autocommit=True, prepare_threshold=None
-            )
+            connection = await self._connect()
         try:
             yield Session(connection, self)
         finally:
@@ -90,6 +89,15 @@ class Store:
             with contextlib.suppress(psycopg.Error, TimeoutError):
                 async with asyncio.timeout(CONNECT_SECONDS):
                     await connection.close()
+
+    async def _connect(self) -> psycopg.AsyncConnection[Row]:
+        where = conninfo(self.database)
+        try:
+            return await psycopg.AsyncConnection.connect(where, autocommit=True, prepare_threshold=None)
+        except psycopg.OperationalError as error:
+            if error.pgconn is not None and error.pgconn.used_password:  # libpq tells no SQLSTATE of a refused login
+                raise LoginRefusedError(f"the database refuses the login: {_said(error)}") from error
+            raise
 
 
 class Session:
@@ -160,7 +168,7 @@ def translated(what: str) -> Iterator[None]:
 
 
 def _ours(error: psycopg.Error, what: str) -> Exception:
-    said = (error.diag.message_primary or str(error) or type(error).__name__).strip().splitlines()[0]
+    said = _said(error)
     match error.sqlstate:
         case str() as state if state == SUPERSEDED:
             return Superseded(said)
@@ -174,6 +182,10 @@ def _ours(error: psycopg.Error, what: str) -> Exception:
             return StoreUnavailableError(f"the database refused for now: {said}")
         case state:
             return StoreRefusedError(f"the database refused {_short(what)}: {said} (SQLSTATE {state})")
+
+
+def _said(error: psycopg.Error) -> str:
+    return (error.diag.message_primary or str(error) or type(error).__name__).strip().splitlines()[0]
 
 
 def _short(statement: str) -> str:

@@ -25,20 +25,26 @@ def query_shards(settings: Database) -> list[int]:
 
 
 def connection_settings(settings: Database, shard: int) -> Mapping[str, str | int | bool | None]:
-    """Keyword arguments of a connection as the query login of `shard`. Raises DatabaseUnavailableError."""
+    """Keyword arguments of a connection as the query login of `shard`, all of one state of the mounted Secret.
+
+    Raises DatabaseUnavailableError.
+    """
     folder = Path(settings.credentials)
+    state = _state(folder)
     stem = query_credential(shard)
     try:
         found: dict[str, str | int | bool | None] = {
-            "host": _read(folder / "host"),
-            "port": _read(folder / "port"),
-            "dbname": _read(folder / "dbname"),
-            "user": _read(folder / f"{stem}.username"),
-            "password": _read(folder / f"{stem}.password"),
+            "host": _read(state / "host"),
+            "port": _read(state / "port"),
+            "dbname": _read(state / "dbname"),
+            "user": _read(state / f"{stem}.username"),
+            "password": _read(state / f"{stem}.password"),
         }
-        if (folder / "sslmode").exists():
-            found["sslmode"] = _read(folder / "sslmode")
+        if (state / "sslmode").exists():
+            found["sslmode"] = _read(state / "sslmode")
     except OSError as error:
+        if _state(folder) != state:
+            return connection_settings(settings, shard)
         raise DatabaseUnavailableError(
             f"database.credentials: cannot read {error.filename}: {error.strerror}"
         ) from error
@@ -53,6 +59,12 @@ def connection_settings(settings: Database, shard: int) -> Mapping[str, str | in
         "autocommit": True,
         "prepare_threshold": None,
     }
+
+
+def _state(folder: Path) -> Path:
+    """The folder that a kubelet put in place whole, by one link, and takes away once there is a newer one."""
+    link = folder / "..data"
+    return link.resolve() if link.exists() else folder
 
 
 def _read(file: Path) -> str:

@@ -20,14 +20,14 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRe
 from rag_runtime.breaker import Breaker
 from rag_runtime.contract.config import Database as Settings
 from rag_runtime.retrieve import vectors
-from rag_runtime.retrieve.credentials import connection_settings, query_shards
+from rag_runtime.retrieve.credentials import query_shards
 from rag_runtime.retrieve.errors import DatabaseUnavailableError, RevisionMissingError
+from rag_runtime.retrieve.logins import Connection, Logins, PooledConnection
 from rag_runtime.retrieve.tenants import Target
 
 logger = logging.getLogger(__name__)
 
 Row = tuple[Any, ...]
-Connection = psycopg.AsyncConnection[Row]
 T = TypeVar("T")
 
 POOL_SIZE = 8
@@ -98,6 +98,7 @@ class Database:
     def __init__(self, settings: Settings, breaker: Breaker) -> None:
         self.settings = settings
         self.breaker = breaker
+        self.logins = Logins(settings)
         self._pools: dict[int, AsyncConnectionPool[Connection]] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
@@ -186,8 +187,8 @@ class Database:
 
     def _new_pool(self, shard: int) -> AsyncConnectionPool[Connection]:
         return AsyncConnectionPool(
-            kwargs=lambda: dict(connection_settings(self.settings, shard)),
-            connection_class=psycopg.AsyncConnection,
+            kwargs={"logins": self.logins, "shard": shard},
+            connection_class=PooledConnection,
             min_size=1,
             max_size=POOL_SIZE,
             max_waiting=POOL_WAITING,

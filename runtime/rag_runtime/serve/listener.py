@@ -9,9 +9,10 @@ from uuid import UUID
 import psycopg
 
 from rag_runtime.logs import fields
-from rag_runtime.retrieve.credentials import connection_settings, query_shards
+from rag_runtime.retrieve.credentials import query_shards
 from rag_runtime.retrieve.database import Database
 from rag_runtime.retrieve.errors import RetrievalError
+from rag_runtime.retrieve.logins import Connection
 from rag_runtime.serve.catalog import Catalog
 
 logger = logging.getLogger(__name__)
@@ -44,19 +45,17 @@ class Listener:
             await asyncio.sleep(pause)
             pause = min(pause * 2, LAST_RETRY_SECONDS)
 
-    async def _connect(self) -> psycopg.AsyncConnection[tuple[object, ...]]:
-        settings = self._database.settings
-        shard = query_shards(settings)[0]
-        return await psycopg.AsyncConnection.connect(**connection_settings(settings, shard))  # type: ignore[arg-type]
+    async def _connect(self) -> Connection:
+        return await self._database.logins.connect(query_shards(self._database.settings)[0])
 
-    async def _start(self, connection: psycopg.AsyncConnection[tuple[object, ...]]) -> None:
+    async def _start(self, connection: Connection) -> None:
         """Listen first, then read: what commits between the two is both read and notified."""
         await connection.execute(f"LISTEN {self._channel}")
         self._database.breaker.succeeded()
         self._database.renew()
         await self._catalog.reload()
 
-    async def _next(self, connection: psycopg.AsyncConnection[tuple[object, ...]]) -> None:
+    async def _next(self, connection: Connection) -> None:
         """Wait for notifications until the next poll is due; read what they name."""
         read_at = self._catalog.read_at or 0.0
         due = max(0.0, read_at + POLL_SECONDS - self._catalog.clock())

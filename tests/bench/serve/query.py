@@ -38,8 +38,8 @@ from rag_runtime.retrieve.tenants import Target
 from tests.integration.serve.laying import Doc, lay_revision
 from tests.integration.serve.running import eventually
 from tests.support.catalog import TestCatalog, api_key_of, lay_catalog
-from tests.support.fixtures import wait_for_port
 from tests.support.postgres import SETTINGS, free_port, running
+from tests.support.redis import wait_for_port
 
 SETTINGS_OF_BENCH = tuple(one for one in SETTINGS if not one.startswith(("fsync", "shared_buffers")))
 

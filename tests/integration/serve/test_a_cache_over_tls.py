@@ -9,7 +9,7 @@ import pytest
 
 from rag_runtime.breaker import Breaker
 from rag_runtime.caches import redis
-from tests.support.fixtures import RedisServer
+from tests.support.redis import RedisServer
 
 pytestmark = pytest.mark.integration
 

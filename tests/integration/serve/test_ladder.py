@@ -19,8 +19,8 @@ from tests.integration.serve.conftest import Laid
 from tests.integration.serve.laying import Doc, lay_revision
 from tests.integration.serve.running import eventually, serving
 from tests.support import openai_server as models
-from tests.support.fixtures import wait_for_port
 from tests.support.postgres import Server, free_port
+from tests.support.redis import wait_for_port
 
 pytestmark = pytest.mark.integration
 

@@ -9,8 +9,8 @@ import pytest
 from rag_operator.api.conditions import Reason
 from rag_operator.stores.errors import StoreProblem, StoreTrouble
 from rag_operator.stores.redis import ping
-from tests.support.fixtures import RedisServer
 from tests.support.postgres import free_port
+from tests.support.redis import RedisServer
 
 
 async def test_one_that_answers(redis_url: str) -> None:

@@ -11,7 +11,7 @@ from rag_operator.stores.catalog import ensure_catalog
 from rag_operator.stores.database import Databases
 from rag_operator.stores.errors import StoreTrouble
 from rag_operator.stores.promotion import promote, retire
-from rag_operator.stores.roles import ensure_query_logins
+from rag_operator.stores.query_logins import ensure_query_logins
 from rag_operator.stores.tenants import deactivate, ensure_tenant, erase, prove_erased, read_tenant, retain
 from tests.integration.stores.world import (
     Crash,

@@ -58,7 +58,7 @@ async def test_it_waits_for_every_live_pod_and_for_no_dead_one(
     assert world.value(tables % first) == 0
     assert world.value(tables % second) > 0
     async with world.tx() as tx:
-        assert [revision.state for revision in await revisions(tx, row.id)] == ["Retired", "Active"]
+        assert [revision.state for revision in await revisions(tx, row.schema)] == ["Retired", "Active"]
 
 
 async def test_the_active_revision_is_never_retired(world: World, swapped: tuple[TenantRow, int, int]) -> None:

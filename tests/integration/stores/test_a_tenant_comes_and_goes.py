@@ -14,7 +14,7 @@ from rag_operator.stores import tenants
 from rag_operator.stores.catalog import ensure_catalog
 from rag_operator.stores.errors import QueryLoginNeeded, StoreProblem, StoreTrouble
 from rag_operator.stores.promotion import promote
-from rag_operator.stores.roles import ensure_query_logins
+from rag_operator.stores.query_logins import ensure_query_logins
 from rag_operator.stores.tenant_rows import Glance, glance
 from rag_operator.stores.tenants import (
     TenantRequest,

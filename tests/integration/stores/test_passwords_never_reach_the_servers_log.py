@@ -10,7 +10,7 @@ import pytest
 
 from rag_operator.stores.errors import StoreTrouble
 from rag_operator.stores.preflight import preflight
-from rag_operator.stores.roles import ensure_query_logins
+from rag_operator.stores.query_logins import ensure_query_logins
 from rag_operator.stores.tenants import ensure_tenant
 from tests.integration.stores.world import World, address_of, request_for
 from tests.support.postgres import ADMIN, PASSWORD, SUPERUSER

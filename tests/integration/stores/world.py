@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from rag_operator.stores.address import DatabaseAddress
 from rag_operator.stores.catalog import CatalogRequest, ensure_catalog
 from rag_operator.stores.database import Databases
-from rag_operator.stores.roles import ensure_query_logins
+from rag_operator.stores.query_logins import ensure_query_logins
 from rag_operator.stores.tenant_rows import glance
 from rag_operator.stores.tenants import TenantRequest, TenantRow, ensure_tenant, read_tenant
 from rag_operator.stores.transaction import Transaction

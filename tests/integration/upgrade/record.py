@@ -20,8 +20,8 @@ import pytest
 
 from tests.cluster.fixtures import Kubernetes
 from tests.integration.upgrade.recording import CATALOGS, RECORDED, write
-from tests.support.fixtures import RedisServer
 from tests.support.operator import HANDBOOK, World, eventually, pipeline, tenant, world
+from tests.support.redis import RedisServer
 from tests.support.rollouts import job_runs, rollouts_end
 
 LEASE = "INSERT INTO {}.reader_lease (pod, applied, pinned, expires_at) VALUES ('a', 9, 9, now() + interval '1 hour')"

@@ -23,8 +23,8 @@ from rag_runtime.contract.catalog import CATALOG_VERSION
 from rag_runtime.contract.tenant import TENANT_VERSION
 from tests.integration.upgrade.recording import CATALOGS, RECORDED, Loading
 from tests.support import postgres
-from tests.support.fixtures import RedisServer
 from tests.support.operator import World, eventually
+from tests.support.redis import RedisServer
 from tests.support.rollouts import job_runs, rollouts_end
 
 pytestmark = pytest.mark.integration

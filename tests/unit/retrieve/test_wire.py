@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
 from pathlib import Path, PurePosixPath
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from rag_runtime.contract.config import Database
+from rag_runtime.retrieve import credentials
 from rag_runtime.retrieve.credentials import connection_settings, query_shards
 from rag_runtime.retrieve.database import acl_literal
 from rag_runtime.retrieve.errors import DatabaseUnavailableError
@@ -51,3 +53,43 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_a_folder_without_logins_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatabaseUnavailableError, match=r"query-NN\.username"):
         query_shards(Database(credentials=PurePosixPath(tmp_path), schema_="c"))
+
+
+def test_user_and_password_are_of_one_state_of_the_mounted_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kubelet writes a folder, moves the link `..data` to it and takes the former one away."""
+
+    def state(name: str, login: str) -> None:
+        folder = tmp_path / name
+        folder.mkdir()
+        secret(folder, **{"query-03.username": login, "query-03.password": f"of-{login}"})
+
+    def swap(name: str) -> None:
+        (tmp_path / "..new").symlink_to(name)
+        (tmp_path / "..new").replace(tmp_path / "..data")
+
+    state("..first", "a")
+    swap("..first")
+    for file in (tmp_path / "..first").iterdir():
+        (tmp_path / file.name).symlink_to(f"..data/{file.name}")
+    state("..second", "b")
+    reading = credentials._read
+
+    def then_swapped(file: Path) -> str:
+        found = reading(file)
+        if file.name == "query-03.username" and found == "a":
+            swap("..second")
+            if taken_away:
+                shutil.rmtree(tmp_path / "..first")
+        return found
+
+    monkeypatch.setattr(credentials, "_read", then_swapped)
+    database = Database(credentials=PurePosixPath(tmp_path), schema_="c")
+    taken_away = False
+    found = connection_settings(database, 3)
+    assert (found["user"], found["password"]) == ("a", "of-a")
+    swap("..first")
+    taken_away = True
+    found = connection_settings(database, 3)
+    assert (found["user"], found["password"]) == ("b", "of-b")
