@@ -1,88 +1,92 @@
-"""Which requests go through a proxy, as the environment says: one reading of it for every client.
+"""The login that proxies ask for: read from its files at each call, told to the proxy and to nobody else.
 
-aiohttp, httpx and curl each read NO_PROXY in a way of their own; here it is Go's (golang.org/x/net/http/httpproxy),
-which people who run clusters know.
+It stands in headers of our own making rather than in a proxy's address: addresses end up in errors and logs, and
+aiohttp would write it as Latin-1, where UTF-8 is what RFC 7617 §2.1 knows a name for.
 """
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Mapping
-from dataclasses import dataclass
+from base64 import b64encode
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from urllib.parse import quote
 
 from yarl import URL
 
-NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+from rag_runtime.contract.proxies import PASSWORD, USERNAME, Proxies
+
+
+class LoginUnreadable(Exception):  # noqa: N818  it names the finding
+    """The login can't be read, or is none. The text names the file and the mend."""
 
 
 @dataclass(frozen=True, slots=True)
-class Proxies:
-    """Proxies by the scheme of what is asked for, and what is asked for directly.
+class Pass:
+    """Headers for the proxy: in a plain `request`, which it passes on, or when asked for a `tunnel`."""
 
-    `direct`: `*`, a host or domain with all below it, `.domain` for those below it only, an address, a CIDR, each but
-    the last with `:port` for that port only. Loopback, and names without a dot, are always direct: no proxy knows them.
+    request: dict[str, str] = field(default_factory=dict, repr=False)
+    tunnel: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+def pass_for(proxies: Proxies, url: str | URL) -> Pass:
+    """What the proxy before `url` wants to see now; nothing where there is none. Raises LoginUnreadable."""
+    folder, target = proxies.login, URL(url)
+    if folder is None or proxies.for_url(target) is None:
+        return Pass()
+    header = {"Proxy-Authorization": f"Basic {b64encode(':'.join(_login(folder)).encode()).decode()}"}
+    return Pass(tunnel=header) if target.scheme == "https" else Pass(request=header)
+
+
+def address_with_login(proxies: Proxies, url: str | URL) -> str | None:
+    """The proxy before `url` with the login of now in its address, for clients that take it no other way.
+
+    Raises LoginUnreadable.
     """
-
-    http: str | None = None
-    https: str | None = None
-    direct: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, env: Mapping[str, str]) -> Proxies:
-        """As HTTP_PROXY, HTTPS_PROXY and NO_PROXY say, or the same in small letters."""
-        http, https, direct = (env.get(name) or env.get(name.lower()) or "" for name in NAMES)
-        entries = tuple(part.strip().lower() for part in direct.split(",") if part.strip())
-        return cls(_address(http), _address(https), entries)
-
-    def for_url(self, url: str | URL) -> str | None:
-        """The proxy's address, None for a direct connection."""
-        target = URL(url)
-        proxy = self.https if target.scheme == "https" else self.http
-        host = (target.raw_host or "").rstrip(".").lower()
-        if proxy is None or self._is_direct(host, target.port):
-            return None
+    proxy, folder = proxies.for_url(url), proxies.login
+    if proxy is None or folder is None:
         return proxy
-
-    def _is_direct(self, host: str, port: int | None) -> bool:
-        address = _parse(host)
-        if (address is None and "." not in host) or (address is not None and address.is_loopback):
-            return True
-        return any(_matches(entry, host, port, address) for entry in self.direct)
+    scheme, _, place = proxy.partition("://")
+    username, password = (quote(part, safe="") for part in _login(folder))
+    return f"{scheme}://{username}:{password}@{place}"
 
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+def refusal(proxies: Proxies, url: str | URL) -> str:
+    """The sentence for a proxy before `url` that answers 407; empty where there is none."""
+    proxy, folder = proxies.for_url(url), proxies.login
+    if proxy is None:
+        return ""
+    place = URL(proxy).with_user(None).authority
+    if folder is None:
+        return (
+            f"the proxy {place} asks for a login (status 407); name a Secret with it in proxy.secretName of the "
+            "operator's chart"
+        )
+    return (
+        f"the proxy {place} refuses the login (status 407); correct {USERNAME} and {PASSWORD} in the Secret that "
+        f"{folder} comes from"
+    )
 
 
-def _matches(entry: str, host: str, port: int | None, address: Address | None) -> bool:
-    if entry == "*":
-        return True
-    if "/" in entry:
-        return address is not None and _within(address, entry)
-    name, colon, wanted = entry.rpartition(":")
-    if colon and wanted.isdigit() and (":" not in name or name.endswith("]")):
-        if int(wanted) != port:
-            return False
-        entry = name
-    if address is not None:
-        return _parse(entry.strip("[]")) == address
-    entry = entry.removeprefix("*")
-    return host.endswith(entry) if entry.startswith(".") else host == entry or host.endswith(f".{entry}")
+def _login(folder: PurePosixPath) -> tuple[str, str]:
+    username, password = (_word(folder / name) for name in (USERNAME, PASSWORD))
+    if ":" in username:
+        raise LoginUnreadable(
+            f"the proxy's login {folder / USERNAME} has a colon, which a user name can't have (RFC 7617); correct the "
+            "Secret that it comes from"
+        )
+    return username, password
 
 
-def _within(address: Address, cidr: str) -> bool:
+def _word(file: PurePosixPath) -> str:
+    """What the file holds, without the end of line that editors add."""
     try:
-        return address in ipaddress.ip_network(cidr, strict=False)
-    except ValueError:
-        return False
-
-
-def _parse(host: str) -> Address | None:
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return None
-
-
-def _address(text: str) -> str | None:
-    """A proxy's address; without a scheme it is taken for http, as elsewhere."""
-    return (text if "://" in text else f"http://{text}") if text else None
+        word = Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        problem = "it is no UTF-8"  # the error's own text quotes the bytes
+    except OSError as error:
+        problem = error.strerror or type(error).__name__
+    else:
+        if word:
+            return word
+        problem = "it is empty"
+    raise LoginUnreadable(f"the proxy's login {file} can't be read ({problem}); check the Secret that it comes from")

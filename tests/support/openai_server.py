@@ -79,6 +79,8 @@ class OpenAIServer:
     """By path below /v1, such as "embeddings"; failed ones count."""
     payloads: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    proxy_logins: list[str] = field(default_factory=list)
+    """Logins for a proxy that came as far as here."""
     running: int = 0
     most_at_once: int = 0
     _failures: list[_Failure] = field(default_factory=list)
@@ -167,6 +169,7 @@ class OpenAIServer:
             payload: dict[str, Any] = await request.json()
             self.payloads.append(payload)
             self.keys.append(request.headers.get("authorization", "").removeprefix("Bearer "))
+            self.proxy_logins += request.headers.getlist("proxy-authorization")
             await asyncio.sleep(self.behaviour.delay)
             yield payload, self._refusal()
         finally:

@@ -14,8 +14,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from rag_operator.kube import kinds
 from tests.cluster.fixtures import Kubernetes
 from tests.cluster.kube_api import ApiError
@@ -118,9 +116,9 @@ class World:
         return "".join(replica.log.read_text() for replica in self.replicas)
 
     def apply(self, *documents: dict[str, Any]) -> str:
-        """kubectl apply in this namespace."""
-        text = yaml.safe_dump_all(documents)
-        return self.api.kubectl("apply", "-n", self.namespace, "-f", "-", given=text)
+        """kubectl apply in this namespace, of JSON: a string `y` that PyYAML writes, kubectl reads as a boolean."""
+        listed = {"apiVersion": "v1", "kind": "List", "items": documents}
+        return self.api.kubectl("apply", "-n", self.namespace, "-f", "-", given=json.dumps(listed))
 
     def kubectl(self, *arguments: str) -> str:
         """kubectl in this namespace."""
@@ -174,7 +172,12 @@ class World:
             "username": parts.get("user", ADMIN),
             "password": parts.get("password", PASSWORD),
         }
-        return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data}
+        return secret(name, data)
+
+
+def secret(name: str, values: dict[str, str]) -> dict[str, Any]:
+    """A Secret with these values by key."""
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": values}
 
 
 def pipeline(name: str = "support", **spec: Any) -> dict[str, Any]:

@@ -7,20 +7,25 @@ async with forward_proxy({"models.example": "127.0.0.1"}) as proxy:
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 
 from yarl import URL
 
+_AUTHORIZATION = "proxy-authorization"
+
 
 @dataclass
 class ForwardProxy:
-    """A running proxy. `addresses` is its own resolution of names; `refuses`: it answers 403 to everything."""
+    """A running proxy. `addresses` is its own resolution of names; `refuses`: it answers 403 to everything; `login`:
+    the `user:password` that it demands (Basic, in UTF-8), 407 without."""
 
     addresses: dict[str, str]
     port: int = 0
     refuses: bool = False
+    login: str = ""
     asked: list[str] = field(default_factory=list)
     """What it was asked for: `CONNECT host:port`, or `GET http://…`."""
 
@@ -38,9 +43,19 @@ class ForwardProxy:
             url = URL(f"http://{target}" if method == "CONNECT" else target)
             if self.refuses:
                 writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            elif self.login and self._given(head) != self.login:
+                demand = "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=corp"
+                writer.write(f"{demand}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
             else:
                 await self._lead(url, method, head, (reader, writer))
         writer.close()
+
+    def _given(self, head: str) -> str | None:
+        for line in head.split("\r\n")[1:]:
+            name, _, value = line.partition(": ")
+            if name.lower() == _AUTHORIZATION and value.startswith("Basic "):
+                return base64.b64decode(value.removeprefix("Basic ")).decode()
+        return None
 
     async def _lead(
         self, url: URL, method: str, head: str, client: tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -50,7 +65,8 @@ class ForwardProxy:
         if method == "CONNECT":
             client[1].write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         else:  # RFC 9112 §3.2.2: the host is the request target's, whatever Host said
-            rest = [line for line in head.split("\r\n")[1:] if not line.lower().startswith(("host:", "connection:"))]
+            gone = ("host:", "connection:", f"{_AUTHORIZATION}:" if self.login else "-")
+            rest = [line for line in head.split("\r\n")[1:] if not line.lower().startswith(gone)]
             lines = [f"{method} {url.raw_path_qs} HTTP/1.1", f"Host: {url.authority}", "Connection: close", *rest]
             inner_writer.write("\r\n".join(lines).encode())
         await asyncio.gather(_pour(client[0], inner_writer), _pour(inner_reader, client[1]))

@@ -100,6 +100,22 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   verbs: [get{{ if not .Values.watchNamespaces }}, list, watch{{ end }}]
 {{- end }}
 
+{{- /* Refused here, not by the schema, whose message would have no mend and show the login. */}}
+{{- define "rag-operator.proxy" -}}
+{{- $url := index (last .) (first .) }}
+{{- if not (regexMatch "^(http://[^/@]+/?)?$" $url) }}
+{{- fail (printf "proxy.%s: write http://host:port; a user and a password go into a Secret, named in proxy.secretName" (first .)) }}
+{{- end }}
+{{- $url | quote }}
+{{- end }}
+
+{{- define "rag-operator.proxySecret" -}}
+{{- if and .secretName (not (or .https .http)) }}
+{{- fail "proxy.secretName is the login of proxies: name them in proxy.https or proxy.http" }}
+{{- end }}
+{{- .secretName | quote }}
+{{- end }}
+
 {{- define "rag-operator.environment" -}}
 - name: POD_NAME
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
@@ -122,11 +138,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - name: RAG_OPERATOR_ROLLOUT_PAUSE_SECONDS
   value: {{ .Values.rollout.pauseSeconds | quote }}
 - name: RAG_OPERATOR_HTTPS_PROXY
-  value: {{ .Values.proxy.https | quote }}
+  value: {{ include "rag-operator.proxy" (list "https" .Values.proxy) }}
 - name: RAG_OPERATOR_HTTP_PROXY
-  value: {{ .Values.proxy.http | quote }}
+  value: {{ include "rag-operator.proxy" (list "http" .Values.proxy) }}
 - name: RAG_OPERATOR_NO_PROXY
   value: {{ join "," .Values.proxy.noProxy | quote }}
+- name: RAG_OPERATOR_PROXY_SECRET
+  value: {{ include "rag-operator.proxySecret" .Values.proxy }}
 - name: RAG_OPERATOR_LOG_LEVEL
   value: {{ .Values.logLevel }}
 {{- end }}

@@ -5,13 +5,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
+from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 
 from rag_operator.api import names
-from rag_operator.api.common import NameRef, Resources
-from rag_operator.api.formats import Quantity
+from rag_operator.api.common import NameRef, Resources, SecretKeyRef
+from rag_operator.api.formats import DataKey, ObjectName, Quantity
 from rag_operator.api.pipeline import RagPipeline
 from rag_operator.api.tenant import RagTenant
+from rag_runtime.contract.proxies import LOGIN, PASSWORD, USERNAME, Proxies
 
 Manifest: TypeAlias = dict[str, Any]
 Resource: TypeAlias = RagPipeline | RagTenant
@@ -21,6 +23,8 @@ OUR_USER = 65532
 SERVICE_USER = 999
 """User and group of the public images of Postgres, pgvector and Redis."""
 
+KEYS_FOLDER = PurePosixPath("/etc/rag/keys")
+"""Where pods see keys of Secrets as files."""
 READ_ONLY_MODE = 0o444
 """Of files from Secrets and ConfigMaps. They belong to root, and the pods of tenants have no fsGroup: on a tenant's
 own volume it would change the owner of every file."""
@@ -35,19 +39,37 @@ GRACE_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """The way out of the cluster: addresses of proxies, empty for none, and hosts that are reached directly."""
+    """The way out of the cluster: addresses of proxies, empty for none, hosts that are reached directly, and the name
+    of the Secret with the proxies' login, empty for none. Pods have it from their own namespace."""
 
     https: str = ""
     http: str = ""
     direct: tuple[str, ...] = ()
+    secret: str = ""
 
     def environment(self) -> list[Manifest]:
         """The variables that clients read; none where there is no proxy. What lies in the cluster is direct."""
+        return [{"name": name, "value": value} for name, value in self._variables().items()]
+
+    def login_keys(self) -> tuple[SecretKeyRef, ...]:
+        """The keys of the login's Secret, for `keys.key_volumes`; none where proxies ask for none."""
+        if LOGIN not in self._variables():
+            return ()
+        name = ObjectName(self.secret)
+        return tuple(SecretKeyRef(name=name, key=DataKey(key)) for key in (USERNAME, PASSWORD))
+
+    def needs_login(self, urls: Iterable[str]) -> bool:
+        """Whether pods that call these need the login: read as the pods read it."""
+        way = Proxies.of(self._variables())
+        return way.login is not None and any(way.for_url(url) for url in urls)
+
+    def _variables(self) -> dict[str, str]:
         if not (self.https or self.http):
-            return []
+            return {}
         direct = ",".join(dict.fromkeys((*_WITHIN, *self.direct)))
-        values = {"HTTPS_PROXY": self.https, "HTTP_PROXY": self.http, "NO_PROXY": direct}
-        return [{"name": name, "value": value} for name, value in values.items() if value]
+        login = str(KEYS_FOLDER / self.secret) if self.secret else ""
+        values = {"HTTPS_PROXY": self.https, "HTTP_PROXY": self.http, "NO_PROXY": direct, LOGIN: login}
+        return {name: value for name, value in values.items() if value}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,13 @@ from rag_operator.api.formats import DataKey, ObjectName
 from rag_operator.api.pipeline import LLM, RagPipeline, RagPipelineSpec
 from rag_operator.api.tenant import RagTenant, Source
 from rag_operator.build import authorities
+from rag_operator.build.common import KEYS_FOLDER
 from rag_runtime.contract import config as contract
 from rag_runtime.contract.names import CatalogNames, TenantNames
 
 CONFIG_FOLDER = PurePosixPath("/etc/rag/config")
 CONFIG_FILE = "config.json"
 DATABASE_FOLDER = PurePosixPath("/etc/rag/database")
-KEYS_FOLDER = PurePosixPath("/etc/rag/keys")
 CACHE_FOLDER = PurePosixPath("/etc/rag/cache")
 CACHE_URL_KEY = "url"
 CACHE_CA_KEY = "ca"

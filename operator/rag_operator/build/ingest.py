@@ -122,7 +122,7 @@ def _own(pipeline: RagPipeline, tenant: RagTenant) -> dict[str, str]:
 
 
 def _pod(pipeline: RagPipeline, tenant: RagTenant, release: Release, inputs: IngestInputs) -> Manifest:
-    refs = (*config.embedding_key_refs(pipeline.spec), *inputs.key_refs)
+    refs = (*config.embedding_key_refs(pipeline.spec), *inputs.key_refs, *release.proxy.login_keys())
     trusted = (*authorities.of_ingestion(pipeline.spec), *inputs.ca_refs)
     mounted = [source for source in tenant.spec.sources if source.config_map_ref or source.volume]
     volumes = [

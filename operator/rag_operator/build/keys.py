@@ -1,12 +1,12 @@
-"""Keys of model endpoints as files in a pod: `/etc/rag/keys/<secret>/<key>`, each Secret with just the keys in use."""
+"""Keys of model endpoints as files in a pod: `/etc/rag/keys/<secret>/<key>`, each Secret with just the keys in use; the
+login of proxies too."""
 
 from collections.abc import Iterable
 
 from rag_operator.api.common import SecretKeyRef
 from rag_operator.api.names import short_hash
 from rag_operator.build import common
-from rag_operator.build.common import Manifest
-from rag_operator.build.config import KEYS_FOLDER
+from rag_operator.build.common import KEYS_FOLDER, Manifest
 
 
 def key_volumes(refs: Iterable[SecretKeyRef]) -> list[Manifest]:

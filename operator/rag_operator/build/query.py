@@ -118,7 +118,7 @@ def query_pdb(pipeline: RagPipeline) -> Manifest | None:
 
 def _pod(pipeline: RagPipeline, release: Release, inputs: QueryInputs) -> Manifest:
     name = common.name_of(pipeline)
-    refs = (*config.key_refs_of(pipeline.spec), *inputs.key_refs)
+    refs = (*config.key_refs_of(pipeline.spec), *inputs.key_refs, *release.proxy.login_keys())
     trusted = (*authorities.of_models(pipeline.spec), *inputs.ca_refs)
     volumes = [
         common.config_map_volume("config", inputs.config_map),

@@ -33,6 +33,7 @@ from rag_operator.engine.listening import Listeners
 from rag_operator.engine.optional import bring_monitors
 from rag_operator.engine.pace import Pace, Placed
 from rag_operator.engine.pods import pods_trouble
+from rag_operator.engine.proxies import missing_login
 from rag_operator.engine.queue import Key
 from rag_operator.engine.refusals import REFUSALS, refusal
 from rag_operator.engine.secrets import Found, found, read_secret
@@ -160,7 +161,8 @@ class PipelineReconciler:
         new = await self._status(live, replace(facts, runtime=placed.check), status | placed.fields)
         if pipeline.status.runtime_move and placed.move is None:
             await self._pace.over()
-        return self._next_look(facts, new, placed)
+        again = self._next_look(facts, new, placed)
+        return again if bound.closing is None else min(again, bound.closing)
 
     def _next_look(self, facts: decide.PipelineFacts, new: RagPipelineStatus, placed: Placed) -> float:
         if not is_true(new.conditions, ConditionType.READY):
@@ -265,16 +267,17 @@ class PipelineReconciler:
 
     async def _models(self, pipeline: RagPipeline) -> Models:
         known: dict[str, str] = {}
-        named = authorities.of_all(pipeline.spec)
-        trusted = await read_authorities(self._context.api, pipeline.metadata.namespace, named)
+        namespace, named = pipeline.metadata.namespace, authorities.of_all(pipeline.spec)
+        trusted = await read_authorities(self._context.api, namespace, named)
         for reference in config.key_refs_of(pipeline.spec):
             secret = await read_secret(
-                self._context.api, pipeline.metadata.namespace, reference.name, "endpoint.secretRef", (reference.key,)
+                self._context.api, namespace, reference.name, "endpoint.secretRef", (reference.key,)
             )
             if isinstance(secret, Check):
                 return Models(secret, known, trusted.versions)
             known[secret.name] = secret.version
-        return Models(trusted.check, known, trusted.versions)
+        unproxied = await missing_login(self._context, namespace, network.endpoints(pipeline.spec, ()))
+        return Models(unproxied or trusted.check, known, trusted.versions)
 
     async def _query(
         self, pipeline: RagPipeline, bound: Bound, models: Models, chosen: Plan, release: Release

@@ -11,6 +11,7 @@ from rag_operator.api.conditions import ConditionStatus, ConditionType, Reason, 
 from rag_operator.api.errors import InvalidSpec
 from rag_operator.api.names import FIELD_MANAGER_TENANT, FINALIZER
 from rag_operator.api.parse import parse_pipeline, parse_tenant
+from rag_operator.api.pipeline import RagPipeline
 from rag_operator.api.tenant import RagTenant, RagTenantStatus
 from rag_operator.build import authorities, config, ingest
 from rag_operator.decide import tenant as decide
@@ -22,6 +23,7 @@ from rag_operator.engine.context import BACK_OFF, Binding, Context
 from rag_operator.engine.deletion import TenantDeletion
 from rag_operator.engine.finalizer import add_finalizer
 from rag_operator.engine.guests import bring_policy, missing_beside
+from rag_operator.engine.proxies import called_by, missing_login
 from rag_operator.engine.queue import Key, pipeline_key
 from rag_operator.engine.refusals import REFUSALS, refusal
 from rag_operator.engine.revisions import Revisions
@@ -35,6 +37,7 @@ from rag_operator.kube.kinds import CONFIG_MAP, JOB, PIPELINE, SECRET, TENANT
 from rag_operator.stores.erasure import erase
 from rag_operator.stores.errors import QueryLoginNeeded, StoreProblem, StoreTrouble
 from rag_operator.stores.profiles import recorded_shape
+from rag_operator.stores.sight import Sight, look
 from rag_operator.stores.tenants import (
     ANNOTATION_ADOPT,
     ANNOTATION_ERASE,
@@ -43,6 +46,7 @@ from rag_operator.stores.tenants import (
     ensure_tenant,
     is_behind,
     read_tenant,
+    stands,
 )
 from rag_runtime.contract.config import EmbeddingProfile
 from rag_runtime.contract.names import TenantNames
@@ -57,7 +61,7 @@ class Laid:
     """A tenant whose part of the database is there."""
 
     binding: Binding
-    row: TenantRow
+    sight: Sight
 
 
 class TenantReconciler:
@@ -146,7 +150,7 @@ class TenantReconciler:
             check = Check(False, trouble.reason, str(trouble))
             await self._write(live, replace(facts, database=check), None)
             return BACK_OFF
-        self._context.incarnations[laid.row.id] = key
+        self._context.incarnations[laid.sight.row.id] = key
         return await self._ingest(key, live, tenant, laid, facts)
 
     async def _lay(self, key: Key, live: Object, tenant: RagTenant, binding: Binding) -> Laid:
@@ -154,7 +158,8 @@ class TenantReconciler:
         api, name = self._context.api, names.ingest_database_secret(key.name)
         fresh_key = KEY_PREFIX + self._context.new_password()
         api_key = found(await ensure_secret(api, ingest.api_key_secret(tenant, fresh_key)))
-        before = await self._before(key, live, tenant, binding)
+        sight = await self._before(key, live, tenant, binding)
+        before = sight.row if sight else None
         incarnation = before.id if before else self._context.new_id()
         login = TenantNames(binding.catalog, incarnation, key.name).ingestion
         login_secret = await api.get(SECRET, key.namespace, name)
@@ -174,21 +179,28 @@ class TenantReconciler:
             config={},
             adopt=_uuid(tenant.metadata.annotations.get(ANNOTATION_ADOPT, "")),
         )
-        async with self._context.transaction(binding) as tx:
-            row = await ensure_tenant(tx, request)
-        while is_behind(row):
+        if sight is None or not stands(sight.row, sight.roles, binding.catalog.mark, request):
+            sight = await self._ensured(binding, request)
+        await tenant_audit.laid(self._context, live, before, sight.row)
+        return Laid(binding, sight)
+
+    async def _ensured(self, binding: Binding, request: TenantRequest) -> Sight:
+        """Of the tenant as the request wants it, taken on by as many transactions as its schema needs."""
+        while True:
             async with self._context.transaction(binding) as tx:
                 row = await ensure_tenant(tx, request)
-        await tenant_audit.laid(self._context, live, before, row)
-        return Laid(binding, row)
+                sight = await look(tx, row)
+            if not is_behind(row):
+                return sight
 
-    async def _before(self, key: Key, live: Object, tenant: RagTenant, binding: Binding) -> TenantRow | None:
+    async def _before(self, key: Key, live: Object, tenant: RagTenant, binding: Binding) -> Sight | None:
         """What the catalog has under this name; retained data is erased first where an annotation names it."""
         async with self._context.transaction(binding) as tx:
             before = await read_tenant(tx, key.namespace, key.name)
+            sight = await look(tx, before) if before else None
         asked = _uuid(tenant.metadata.annotations.get(ANNOTATION_ERASE, ""))
         if before is None or before.id != asked or before.uid == tenant.metadata.uid:
-            return before
+            return sight
         erased = False
         while not erased:
             async with self._context.transaction(binding) as tx:
@@ -200,8 +212,9 @@ class TenantReconciler:
         self, key: Key, live: Object, tenant: RagTenant, laid: Laid, facts: decide.TenantFacts
     ) -> float | None:
         pipeline = laid.binding.pipeline
-        tenant_names = TenantNames(laid.binding.catalog, laid.row.id, tenant.metadata.name)
-        document = config.ingest_config(pipeline, tenant, tenant_names, _live_profiles(laid.binding, laid.row))
+        row = laid.sight.row
+        tenant_names = TenantNames(laid.binding.catalog, row.id, tenant.metadata.name)
+        document = config.ingest_config(pipeline, tenant, tenant_names, _live_profiles(laid.binding, row))
         manifest = ingest.ingest_config_map(tenant, document)
         inputs = ingest.IngestInputs(
             manifest["metadata"]["name"],
@@ -212,9 +225,8 @@ class TenantReconciler:
         configuration = await apply_child(self._context.api, manifest, FIELD_MANAGER_TENANT)
         job = ingest.ingest_cron_job(pipeline, tenant, laid.binding.release, inputs)
         cron_job = await apply_child(self._context.api, job, FIELD_MANAGER_TENANT)
-        api = self._context.api
-        missing = await missing_source(api, tenant) or await missing_beside(api, pipeline, tenant)
-        brought = await self._revisions.bring(live, laid.binding, laid.row, document.shape)
+        missing = await self._missing(pipeline, tenant)
+        brought = await self._revisions.bring(live, laid.binding, laid.sight, document.shape)
         row = brought.row
         run = await self._runs.bring(tenant, laid.binding, inputs, row, document.digest(), blocked=missing is not None)
         await self._drop_old_configs(tenant, manifest["metadata"]["name"], run.state)
@@ -235,6 +247,12 @@ class TenantReconciler:
         children = frozenset(mark_of_child(child) for child in (configuration, cron_job, policy) if child)
         self._context.settled.note(key, Seen(written["metadata"]["resourceVersion"], brought.mark, children))
         return RETIRING_PERIOD if brought.retiring else None
+
+    async def _missing(self, pipeline: RagPipeline, tenant: RagTenant) -> Check | None:
+        """What the tenant's ingestion pods would look for in vain."""
+        api = self._context.api
+        missing = await missing_source(api, tenant) or await missing_beside(api, pipeline, tenant)
+        return missing or await missing_login(self._context, tenant.metadata.namespace, called_by(pipeline, tenant))
 
     async def _drop_old_configs(self, tenant: RagTenant, current: str, state: decide.RunState) -> None:
         """Configurations that no Job needs any more; looked for once, when the run of the present one has ended."""

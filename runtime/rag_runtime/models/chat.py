@@ -10,11 +10,19 @@ from typing import Any, Literal
 import aiohttp
 
 from rag_runtime.contract.config import Answering, ChatModel
-from rag_runtime.models.endpoint import error_fields, error_of, headers_for, rejected, unavailable, url_of
+from rag_runtime.models.endpoint import (
+    error_fields,
+    error_of,
+    headers_for,
+    rejected,
+    unanswered,
+    unavailable,
+    url_of,
+)
 from rag_runtime.models.ports import Delta, Passage, Turn, Usage
 from rag_runtime.models.prompt import messages_for
 from rag_runtime.models.sse import Events
-from rag_runtime.models.wire import distrusted, open_session
+from rag_runtime.models.wire import login_for, open_session
 
 Finish = Literal["stop", "length", "content_filter"]
 
@@ -70,12 +78,14 @@ class ChatAnswerer:
     async def _once(self, messages: list[dict[str, str]]) -> AsyncGenerator[Delta, None]:
         endpoint, model = self._chat.endpoint, self.model
         payload = {"model": model, "messages": messages, "stream": True, "stream_options": {"include_usage": True}}
+        payload |= self._parameters
         if self._session is None:
             self._session = open_session(endpoint, self._timeout)
-        url, headers = url_of(endpoint, "chat/completions"), headers_for(endpoint)
+        url, login = url_of(endpoint, "chat/completions"), login_for(endpoint)
+        headers = headers_for(endpoint) | login.request
         answer = _Answer()
         try:
-            async with self._session.post(url, json=payload | self._parameters, headers=headers) as response:
+            async with self._session.post(url, json=payload, headers=headers, proxy_headers=login.tunnel) as response:
                 if response.status != 200:
                     self._refuse(response.status, response.headers, await response.read())
                 async for data in response.content.iter_any():
@@ -86,8 +96,7 @@ class ChatAnswerer:
         except TimeoutError as error:
             raise unavailable(endpoint, model, f"no complete answer within {self._timeout.total:g} s") from error
         except aiohttp.ClientError as error:
-            problem = distrusted(error) or f"the connection failed ({type(error).__name__})"
-            raise unavailable(endpoint, model, problem) from error
+            raise unanswered(endpoint, model, f"the connection failed ({type(error).__name__})", error) from error
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise rejected(endpoint, model, "its answer is no stream of completions; check the base URL") from error
         if answer.failure:

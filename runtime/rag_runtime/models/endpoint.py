@@ -10,6 +10,7 @@ from typing import Any
 
 from rag_runtime.contract.config import Endpoint
 from rag_runtime.models.errors import ModelRejected, ModelUnavailable, PermanentError, RuntimeFault
+from rag_runtime.models.wire import LOGIN_WANTED, distrusted, login_refused, wants_login
 
 _WORTH_REPEATING = frozenset({408, 409, 425, 429})
 _MENDS = {
@@ -56,8 +57,17 @@ def rejected(endpoint: Endpoint, model: str, problem: str) -> ModelRejected:
     return ModelRejected(f"model {model!r} at {endpoint.base_url}: {problem}")
 
 
+def unanswered(endpoint: Endpoint, model: str, problem: str, error: Exception) -> RuntimeFault:
+    """The error of a call that got no answer: `problem`, unless what stands behind `error` says more."""
+    if wants_login(error):
+        return rejected(endpoint, model, login_refused(endpoint))
+    return unavailable(endpoint, model, distrusted(error) or problem)
+
+
 def error_of(endpoint: Endpoint, model: str, status: int, headers: Mapping[str, str], body: bytes) -> RuntimeFault:
     """What a status other than 200 means. Of the body only its code is taken: its text may quote what was sent."""
+    if status == LOGIN_WANTED and (refused := login_refused(endpoint)):
+        return rejected(endpoint, model, refused)
     code = str(error_fields(body).get("code") or "")[:100]
     said = f"status {status}" + (f" ({code})" if code else "")
     # OpenAI answers 429 also when the account has no money left, which no pause mends.

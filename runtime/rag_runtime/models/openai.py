@@ -9,11 +9,11 @@ import numpy as np
 import openai
 
 from rag_runtime.contract.config import EmbeddingCalls, EmbeddingProfile, Endpoint
-from rag_runtime.models.endpoint import api_key, error_of, rejected, unavailable
+from rag_runtime.models.endpoint import api_key, error_of, rejected, unanswered, unavailable
 from rag_runtime.models.errors import ModelRejected, ModelUnavailable
 from rag_runtime.models.ports import Vectors
 from rag_runtime.models.vectors import WrongDimensions, rows_of, to_vectors
-from rag_runtime.models.wire import distrusted, proxy_for, trust
+from rag_runtime.models.wire import proxy_and_login_for, trust
 
 ATTEMPTS = 6
 FIRST_PAUSE = 0.5
@@ -47,7 +47,10 @@ class OpenAIEmbedder:
         # The key is replaced at each call; retries are ours, so that Retry-After and the number of attempts are known.
         # The environment is read by `Proxies`, since each client reads it in a way of its own.
         http_client = openai.DefaultAsyncHttpxClient(
-            verify=trust(endpoint) or True, proxy=proxy_for(endpoint), trust_env=False, timeout=calls.timeout_seconds
+            verify=trust(endpoint) or True,
+            proxy=proxy_and_login_for(endpoint),
+            trust_env=False,
+            timeout=calls.timeout_seconds,
         )
         self._client = openai.AsyncOpenAI(
             base_url=endpoint.base_url,
@@ -127,7 +130,7 @@ class OpenAIEmbedder:
             problem = f"no answer within {self._calls.timeout_seconds:g} s"
             raise unavailable(endpoint, profile.model, problem) from error
         except openai.APIConnectionError as error:
-            raise unavailable(endpoint, profile.model, distrusted(error) or "it can't be reached") from error
+            raise unanswered(endpoint, profile.model, "it can't be reached", error) from error
         except openai.OpenAIError as error:
             raise rejected(endpoint, profile.model, f"its answer is malformed ({type(error).__name__})") from error
         data = [{"index": row.index, "embedding": row.embedding} for row in answer.data or ()]

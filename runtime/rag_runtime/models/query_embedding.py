@@ -8,11 +8,11 @@ from typing import Any
 import aiohttp
 
 from rag_runtime.contract.config import EmbeddingCalls, EmbeddingProfile, Endpoint
-from rag_runtime.models.endpoint import error_of, headers_for, rejected, unavailable, url_of
+from rag_runtime.models.endpoint import error_of, headers_for, rejected, unanswered, unavailable, url_of
 from rag_runtime.models.errors import ModelRejected
 from rag_runtime.models.ports import Vector, Vectors
 from rag_runtime.models.vectors import WrongDimensions, rows_of, to_vectors
-from rag_runtime.models.wire import distrusted, open_session
+from rag_runtime.models.wire import login_for, open_session
 
 
 class EndpointQuestionEmbedder:
@@ -68,9 +68,10 @@ class EndpointQuestionEmbedder:
         endpoint, model = self._endpoint, self._profile.model
         if self._session is None:
             self._session = open_session(endpoint, self._timeout)
-        url, headers = url_of(endpoint, "embeddings"), headers_for(endpoint)
+        url, login = url_of(endpoint, "embeddings"), login_for(endpoint)
+        headers = headers_for(endpoint) | login.request
         try:
-            async with self._session.post(url, json=payload, headers=headers) as response:
+            async with self._session.post(url, json=payload, headers=headers, proxy_headers=login.tunnel) as response:
                 body = await response.read()
                 if response.status != 200:
                     raise error_of(endpoint, model, response.status, response.headers, body)
@@ -78,5 +79,4 @@ class EndpointQuestionEmbedder:
         except TimeoutError as error:
             raise unavailable(endpoint, model, f"no answer within {self._timeout.total:g} s") from error
         except aiohttp.ClientError as error:
-            problem = distrusted(error) or f"it can't be reached ({type(error).__name__})"
-            raise unavailable(endpoint, model, problem) from error
+            raise unanswered(endpoint, model, f"it can't be reached ({type(error).__name__})", error) from error

@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.support.fixtures import RedisServer
-from tests.support.operator import HANDBOOK, World, eventually, pipeline, tenant
+from tests.support.operator import HANDBOOK, World, eventually, pipeline, secret, tenant
+from tests.support.redis import RedisServer
 from tests.support.rollouts import rollout_fails, rollouts_end
 
 pytestmark = pytest.mark.integration
@@ -54,8 +54,7 @@ def _upgrade(here: World, version: str) -> None:
 def fleet(here: World, database: str, redis_server: RedisServer) -> World:
     """Three pipelines with two, no and one tenant, all Ready with version 0.1.0; their pods are ready while told so."""
     cache = {"cache": {"secretRef": {"name": "redis"}}, "scaling": {"replicas": 1}}
-    redis = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "redis"}, "stringData": {}}
-    redis["stringData"] = {"url": redis_server.url}
+    redis = secret("redis", {"url": redis_server.url})
     here.apply(redis, HANDBOOK, here.database_secret(database), *(pipeline(name, **cache) for name in TENANTS))
     owners = [name for name, number in TENANTS.items() for _ in range(number)]
     here.apply(*(tenant(f"t{i}", owner, suspend=True) for i, owner in enumerate(owners)))
@@ -125,7 +124,7 @@ def test_a_canary_that_fails_holds_all_others_up_until_it_is_pinned(fleet: World
 def test_a_pin_takes_effect_at_once_and_one_that_can_not_be_run_changes_nothing(here: World, database: str) -> None:
     here.apply(pipeline(runtimeVersion="0.1.4"), HANDBOOK, tenant(suspend=True), here.database_secret(database))
     _upgrade(here, "0.1.0")
-    eventually(lambda: here.get("cronjob", "acme-ingest"), "the CronJob")
+    eventually(lambda: here.has("cronjob/acme-ingest", "deployment/support-query"), "the CronJob and the query pods")
     assert _image(here, "support-query") == _image(here, "acme-ingest", "cronjob") == f"{IMAGE}:0.1.4"
     here.kubectl("patch", "ragpipeline", "support", "--type=merge", "-p", '{"spec":{"runtimeVersion":"0.1.5"}}')
     eventually(lambda: _image(here, "support-query") == f"{IMAGE}:0.1.5", "the query pods")

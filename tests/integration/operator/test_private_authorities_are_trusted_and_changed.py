@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cluster.certificates import Authority
-from tests.support.operator import HANDBOOK, World, eventually, pipeline, tenant
+from tests.support.operator import HANDBOOK, World, beside, eventually, pipeline, tenant
 
 pytestmark = pytest.mark.integration
 ENDPOINT = {"baseURL": "https://models.corp.example/v1", "caRef": {"name": "corp-ca"}}
@@ -107,6 +110,75 @@ def test_proxies_reach_the_pods_that_call_out(here: World, database: str) -> Non
         assert env["NO_PROXY"] == "localhost,127.0.0.1,::1,.svc,.cluster.local,.corp.example"
     for spec in (query, ingestion, redis):
         assert spec["imagePullSecrets"] == [{"name": "mirror"}]
+
+
+PASSWORD = "s3cret:@/%"
+PROXIED = {"https_proxy": "http://proxy.corp.example:3128", "no_proxy": ".corp.example", "proxy_secret": "corp-proxy"}
+MISSED = "proxy.secretName of the operator's chart: Secret {}/corp-proxy"
+MEND = "; its keys username and password are what the proxies ask for"
+
+
+def login(**data: str) -> dict[str, Any]:
+    """The Secret that the chart's value names."""
+    kind = {"apiVersion": "v1", "kind": "Secret", "type": "Opaque" if len(data) < 2 else "kubernetes.io/basic-auth"}
+    return kind | {"metadata": {"name": "corp-proxy"}, "stringData": data}
+
+
+def test_a_proxys_login_is_missed_beside_the_pods_and_heals_and_a_changed_one_rolls_nothing(
+    here: World, database: str
+) -> None:
+    with beside(here) as there:
+        here.operator(resync_seconds="2", watch_namespaces=f"{here.namespace},{there.namespace}", **PROXIED)
+        endpoint = {"endpoint": {"baseURL": "https://models.example/v1"}, "model": "m", "dimensions": 8}
+        here.apply(
+            pipeline(embedding=endpoint, tenancy={"namespaces": {"from": "All"}}), here.database_secret(database)
+        )
+        there.apply(tenant(pipelineRef={"name": "support", "namespace": here.namespace}), HANDBOOK)
+        said = here.wait_condition("ragpipeline", "support", "Degraded", "SecretNotFound")
+        assert said["message"] == f"{MISSED.format(here.namespace)} does not exist: create it{MEND}"
+        here.apply(login(username="rag-bot", password=PASSWORD))
+        here.wait_condition("ragpipeline", "support", "Degraded", "AsExpected")
+        said = there.wait_condition("ragtenant", "acme", "Ready", "SecretNotFound")
+        assert said["message"] == f"{MISSED.format(there.namespace)} does not exist: create it{MEND}"
+        for content, why in (
+            (login(username="rag-bot"), f" lacks the key password: add it{MEND}"),
+            (login(username="rag:bot", password=PASSWORD), ": username has a colon, which no login has: correct it"),
+        ):
+            there.apply(content)
+            eventually(partial(_says, there, MISSED.format(there.namespace) + why), why)
+            assert there.kubectl("get", "jobs", "-o", "name") == ""
+            there.kubectl("delete", "secret", "corp-proxy")
+        there.apply(login(username="rag-bot", password=PASSWORD))
+        eventually(lambda: there.kubectl("get", "jobs", "-o", "name"), "the first ingestion")
+        there.wait_condition("ragtenant", "acme", "Degraded", "AsExpected")
+
+        time.sleep(2)
+        mark = here.api.audit.mark()
+        here.kubectl("patch", "secret", "corp-proxy", "--type=merge", "-p", '{"stringData":{"password":"another"}}')
+        time.sleep(6)
+        writes = here.api.audit.writes(mark, user=here.user)
+        assert not [write for write in writes if write.resource != "leases"], "files are read again: nothing rolls"
+        for world in (here, there):
+            assert PASSWORD not in world.kubectl("get", "all,configmaps,events,ragp,ragt", "-o", "yaml")
+            assert json.loads(world.kubectl("get", "secrets", "-o", "json"))["items"]
+        assert PASSWORD not in here.logs()
+
+
+def test_who_calls_nothing_through_a_proxy_needs_no_login(here: World, database: str) -> None:
+    here.operator(resync_seconds="2", **PROXIED)
+    inside = {"models": [{"model": "m", "endpoint": {"baseURL": "https://models.corp.example/v1"}}]}
+    page = {"name": "site", "http": {"urls": ["https://docs.example/"]}}
+    here.apply(pipeline(llm=inside), tenant(), tenant("beta", sources=[page]), HANDBOOK, here.database_secret(database))
+    here.wait_condition("ragtenant", "beta", "Ready", "SecretNotFound")
+    here.wait_condition("ragtenant", "acme", "IngestSucceeded", "Ingesting")
+    for kind, name in (("ragpipeline", "support"), ("ragtenant", "acme")):
+        here.wait_condition(kind, name, "Degraded", "AsExpected")
+    mounts = _found(here, "deployment", "support-query")["template"]["spec"]["containers"][0]["volumeMounts"]
+    assert "/etc/rag/keys/corp-proxy" in [mount["mountPath"] for mount in mounts]
+
+
+def _says(there: World, message: str) -> bool:
+    return bool(there.condition("ragtenant", "acme", "Ready").get("message") == message)
 
 
 def _found(here: World, kind: str, name: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from rag_operator.api.parse import parse_pipeline, parse_tenant
 from rag_operator.api.pipeline import RagPipeline
 from rag_operator.api.tenant import RagTenant
 from rag_operator.build import cache, config, ingest, monitors, network, pods, postgres, query, scaling
-from rag_operator.build.common import DatabaseAddress, Manifest, Release
+from rag_operator.build.common import DatabaseAddress, Manifest, Proxy, Release
 from rag_runtime.contract.names import CatalogNames, TenantNames
 from tests.unit.api.examples import LOCAL
 from tests.unit.api.pods import PLACED
@@ -25,6 +26,7 @@ SECRETS = (PASSWORD, CACHE_PASSWORD, QUERY_PASSWORD, INGEST_PASSWORD, API_KEY)
 NAMESPACE = "rag"
 
 RELEASE = Release("0.1.0", "rag-operator/runtime:dev", "pgvector/pgvector:pg17", "redis:8", "IfNotPresent")
+PROXIED = replace(RELEASE, proxy=Proxy("http://proxy:3128", "http://proxy:3129", (".corp",), "corp.proxy"))
 CATALOG = CatalogNames(UUID("5d1c0f6e-58cd-4e7a-9d5c-0b0a5f3f8a11"))
 ADDRESS = DatabaseAddress("db.rag.svc", 5432, "rag", "verify-full", "PEM")
 
@@ -204,7 +206,19 @@ def all_manifests() -> dict[str, Manifest]:
             if who.spec.pipeline_ref.name == one.metadata.name:
                 for manifest in tenant_manifests(one, who):
                     found[f"{manifest['kind']} {manifest['metadata']['name']} of the pipeline {about}"] = manifest
+    for manifest in calling_out(PIPELINES["hosted"], TENANTS["of all sources"], PROXIED):
+        found[f"{manifest['kind']} behind proxies with a login"] = manifest
     return found
+
+
+def calling_out(of: RagPipeline, who: RagTenant, release: Release) -> tuple[Manifest, ...]:
+    """What makes pods that call outside."""
+    inputs = ingest.IngestInputs("c")
+    return (
+        query.query_deployment(of, release, query.QueryInputs("c", {}, 2)),
+        ingest.ingest_cron_job(of, who, release, inputs),
+        ingest.ingest_job(of, who, release, inputs, "r"),
+    )
 
 
 def pod_template(manifest: Manifest) -> Manifest | None:

@@ -13,8 +13,19 @@ from rag_operator.build import authorities, cache, common, config, ingest, postg
 from rag_operator.build.common import Manifest, Proxy
 from rag_operator.build.ingest import IngestInputs
 from rag_operator.build.query import QueryInputs
+from rag_runtime.contract.proxies import PASSWORD, USERNAME, Proxies
 from tests.unit.api.examples import LOCAL
-from tests.unit.build.samples import CATALOG, PIPELINES, RELEASE, TENANTS, pipeline, pod_template, tenant_names
+from tests.unit.build.samples import (
+    CATALOG,
+    PIPELINES,
+    PROXIED,
+    RELEASE,
+    TENANTS,
+    calling_out,
+    pipeline,
+    pod_template,
+    tenant_names,
+)
 
 PRIVATE = PIPELINES["of private authorities"]
 TENANT = TENANTS["of all sources"]
@@ -91,12 +102,7 @@ def variables(template: Manifest) -> dict[str, str]:
 def test_query_and_ingestion_pods_are_told_of_proxies_and_stores_are_not() -> None:
     release = replace(RELEASE, proxy=Proxy("http://proxy:3128", "", (".corp.example", ".svc")))
     minimal = PIPELINES["minimal"]
-    out = [
-        query.query_deployment(minimal, release, QueryInputs("c", {}, 2)),
-        ingest.ingest_cron_job(minimal, TENANT, release, IngestInputs("c")),
-        ingest.ingest_job(minimal, TENANT, release, IngestInputs("c"), "r"),
-    ]
-    for manifest in out:
+    for manifest in calling_out(minimal, TENANT, release):
         found = variables(pod_template(manifest) or {})
         assert found["HTTPS_PROXY"] == "http://proxy:3128"
         assert "HTTP_PROXY" not in found
@@ -105,6 +111,39 @@ def test_query_and_ingestion_pods_are_told_of_proxies_and_stores_are_not() -> No
     assert not any("PROXY" in name for one in stores if (pod := pod_template(one)) for name in variables(pod))
 
 
-@pytest.mark.parametrize("direct", [(), ("a",)])
-def test_without_a_proxy_pods_have_no_variable_of_it(direct: tuple[str, ...]) -> None:
-    assert Proxy(direct=direct).environment() == []
+@pytest.mark.parametrize("proxy", [Proxy(), Proxy(direct=("a",)), Proxy(secret="corp-proxy")])
+def test_without_a_proxy_pods_have_no_variable_of_it(proxy: Proxy) -> None:
+    assert proxy.environment() == []
+    assert proxy.login_keys() == ()
+    assert not proxy.needs_login(["https://a.example"])
+
+
+def test_the_login_of_proxies_is_files_of_a_secret_beside_the_pods_where_the_runtime_looks_for_them() -> None:
+    minimal = PIPELINES["minimal"]
+    for manifest in calling_out(minimal, TENANT, PROXIED):
+        template = pod_template(manifest) or {}
+        folder = Proxies.of(variables(template)).login
+        assert folder == PurePosixPath("/etc/rag/keys/corp.proxy")
+        (mount,) = (m for m in template["spec"]["containers"][0]["volumeMounts"] if m["mountPath"] == str(folder))
+        (volume,) = (v["secret"] for v in template["spec"]["volumes"] if v["name"] == mount["name"])
+        assert volume["secretName"] == "corp.proxy"
+        assert [item["path"] for item in volume["items"]] == [PASSWORD, USERNAME]
+        assert volume["optional"] is True, "who has it not is told by its clients, and not kept from starting"
+    stores = (*postgres.managed_postgres(minimal, PROXIED, "v"), *cache.managed_redis(minimal, PROXIED, "v"))
+    assert "corp.proxy" not in str(stores)
+
+
+def test_a_secret_with_a_models_key_and_the_login_is_one_volume() -> None:
+    hosted = PIPELINES["hosted"]
+    release = replace(PROXIED, proxy=replace(PROXIED.proxy, secret="openai"))
+    template = pod_template(query.query_deployment(hosted, release, QueryInputs("c", {}, 2))) or {}
+    (volume,) = (v["secret"] for v in template["spec"]["volumes"] if v.get("secret", {}).get("secretName") == "openai")
+    assert [item["key"] for item in volume["items"]] == ["api-key", "chat", "password", "username"]
+
+
+def test_a_login_is_needed_by_whoever_calls_through_a_proxy_that_asks_for_one() -> None:
+    proxy = PROXIED.proxy
+    assert proxy.needs_login(["http://models.rag.svc/v1", "https://api.example/v1"])
+    assert not proxy.needs_login(["http://models.rag.svc/v1", "https://models.corp/v1", "http://vllm:8000/v1"])
+    assert not replace(proxy, secret="").needs_login(["https://api.example/v1"])
+    assert not replace(proxy, https="").needs_login(["https://api.example/v1"])

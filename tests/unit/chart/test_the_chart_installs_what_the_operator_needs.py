@@ -140,15 +140,29 @@ def test_images_are_overridden_by_tag_digest_and_registry(helm: Helm) -> None:
 
 
 def test_the_proxies_of_pods_reach_the_operator_and_do_not_lead_its_own_calls(helm: Helm) -> None:
-    values = {"proxy": {"https": "http://proxy:3128", "http": "http://proxy:3129", "noProxy": [".corp", "10.0.0.0/8"]}}
+    proxy = {"https": "http://proxy:3128", "http": "http://proxy:3129", "noProxy": [".corp", "10.0.0.0/8"]}
+    values = {"proxy": proxy | {"secretName": "corp-proxy"}}
     env = environment(helm.template(values))
     assert from_environment(env, "0.1.0").release.proxy == Proxy(
-        "http://proxy:3128", "http://proxy:3129", (".corp", "10.0.0.0/8")
+        "http://proxy:3128", "http://proxy:3129", (".corp", "10.0.0.0/8"), "corp-proxy"
     )
     assert not {"HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"} & env.keys()
     assert from_environment(environment(helm.template()), "0.1.0").release.proxy == Proxy()
-    with pytest.raises(ValueError, match="RAG_OPERATOR_HTTPS_PROXY: write http://host:port"):
+    with pytest.raises(ValueError, match="RAG_OPERATOR_HTTPS_PROXY: write http://host:port") as caught:
         from_environment(env | {"RAG_OPERATOR_HTTPS_PROXY": "http://user:word@proxy:1"}, "0.1.0")
+    assert "word@" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+@pytest.mark.parametrize("url", ["http://user:s3cret@proxy:3128", "http://user:s3/cret@proxy:3128/"])
+def test_a_login_in_a_proxys_address_is_refused_with_the_mend_and_not_repeated(
+    helm: Helm, scheme: str, url: str
+) -> None:
+    said = helm.refusal({"proxy": {scheme: url}})
+    assert f"proxy.{scheme}: write http://host:port; a user and a password go into a Secret" in said
+    assert "named in proxy.secretName" in said
+    assert "s3" not in said
+    assert "proxy.secretName is the login of proxies" in helm.refusal({"proxy": {"secretName": "corp-proxy"}})
 
 
 def test_without_namespaces_the_operator_has_one_cluster_role(helm: Helm) -> None:
@@ -235,7 +249,9 @@ def test_any_release_name_gives_valid_names(helm: Helm, release: str) -> None:
         ({"images": {"pullPolicy": "Sometimes"}}, "value must be one of 'Always', 'IfNotPresent', 'Never'"),
         ({"watchNamespaces": ["Not A Name"]}, "watchNamespaces/0"),
         ({"logLevel": "loud"}, "logLevel"),
-        ({"proxy": {"https": "http://user:word@proxy:3128"}}, "proxy/https"),
+        ({"proxy": {"https": "https://proxy:3128"}}, "proxy/https"),
+        ({"proxy": {"http": "http://pro xy:3128"}}, "proxy/http"),
+        ({"proxy": {"secretName": "Not A Name"}}, "proxy/secretName"),
         ({"proxy": {"noProxy": ["a,b"]}}, "proxy/noProxy/0"),
         ({"images": {"redis": {"digest": "latest"}}}, "images/redis/digest"),
     ],

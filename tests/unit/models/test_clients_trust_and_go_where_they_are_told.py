@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import contextlib
+import logging
+import traceback
+from base64 import b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+import pytest_asyncio
+from aiohttp import web
 
 from rag_runtime.contract.config import Answering, ChatModel, EmbeddingCalls, EmbeddingProfile, Endpoint
+from rag_runtime.contract.proxies import LOGIN
 from rag_runtime.models.chat import ChatAnswerer
-from rag_runtime.models.errors import ModelUnavailable, PermanentError
+from rag_runtime.models.errors import ModelRejected, ModelUnavailable, PermanentError
 from rag_runtime.models.factory import document_embedder, question_embedder
 from rag_runtime.models.ports import Passage
 from rag_runtime.models.wire import trust
 from tests.cluster.certificates import Authority
-from tests.support.openai_server import openai_server
-from tests.support.proxy import forward_proxy
+from tests.support.openai_server import OpenAIServer, openai_server
+from tests.support.proxy import ForwardProxy, forward_proxy
+from tests.unit.sources.web import running_site
 
 NAME = "models.corp.example"
 PASSAGES = [Passage("It opens at eight. It closes at six.", title="Manual")]
@@ -173,3 +182,140 @@ async def test_the_factory_leads_documents_too(monkeypatch: pytest.MonkeyPatch) 
         await embedder.embed(["a"])
         await embedder.close()
         assert proxy.asked
+
+
+USER, PASSWORD = "rag-bot", "p@s:s/w%rd =ü"
+every_scheme = pytest.mark.parametrize("tls", [False, True], ids=["plain", "tunnel"])
+
+
+@pytest.fixture
+def login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that pods see the login's Secret as."""
+    folder = tmp_path / "corp-proxy"
+    folder.mkdir()
+    (folder / "username").write_text(f"{USER}\n")
+    (folder / "password").write_text(PASSWORD)
+    monkeypatch.setenv(LOGIN, str(folder))
+    return folder
+
+
+@pytest_asyncio.fixture
+async def proxy(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ForwardProxy]:
+    """It demands the login, for both schemes."""
+    async with forward_proxy({NAME: "127.0.0.1"}) as running:
+        running.login = f"{USER}:{PASSWORD}"
+        monkeypatch.setenv("HTTPS_PROXY", running.url)
+        monkeypatch.setenv("HTTP_PROXY", running.url)
+        yield running
+
+
+def behind(authority: Authority, tls: bool) -> contextlib.AbstractAsyncContextManager[OpenAIServer]:
+    return openai_server(tls=(authority.crt("server"), authority.key("server")) if tls else None)
+
+
+@every_scheme
+@every_client
+async def test_a_login_is_told_to_the_proxy_and_to_nobody_behind_it(
+    client: Client, tls: bool, proxy: ForwardProxy, login: Path, authority: Authority
+) -> None:
+    async with behind(authority, tls) as server:
+        await client(at(server, NAME, ca=authority.crt("ca")))
+        assert server.requests
+        assert server.proxy_logins == []
+    assert {asked.split(" ")[0] for asked in proxy.asked} == {"CONNECT" if tls else "POST"}
+
+
+@every_scheme
+@every_client
+async def test_a_login_that_is_refused_is_told_with_the_mend_and_without_the_login(
+    client: Client, tls: bool, proxy: ForwardProxy, login: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    proxy.login = "another:one"
+    with pytest.raises(ModelRejected) as caught:
+        await client(Endpoint(base_url=f"http{'s' if tls else ''}://{NAME}/v1"))
+    assert str(caught.value).endswith(
+        f"the proxy 127.0.0.1:{proxy.port} refuses the login (status 407); correct username and password in the Secret "
+        f"that {login} comes from"
+    )
+    assert len(proxy.asked) == 1, "a wrong login is not tried again: some proxies lock it"
+    said = "".join(traceback.format_exception(caught.value)) + caplog.text
+    for secret in (PASSWORD, quote(PASSWORD, safe=""), b64encode(f"{USER}:{PASSWORD}".encode()).decode()):
+        assert secret not in said
+
+
+@every_scheme
+@every_client
+async def test_a_proxy_that_asks_for_a_login_that_nobody_named_is_told_with_the_mend(
+    client: Client, tls: bool, proxy: ForwardProxy
+) -> None:
+    with pytest.raises(ModelRejected, match=r"asks for a login \(status 407\); name a Secret .* proxy\.secretName"):
+        await client(Endpoint(base_url=f"http{'s' if tls else ''}://{NAME}/v1"))
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "says"),
+    [
+        ("username", None, "No such file"),
+        ("password", b"\n", "it is empty"),
+        ("password", b"\xff", "it is no UTF-8"),
+        ("username", b"a:b", "has a colon"),
+    ],
+)
+@every_client
+async def test_a_login_that_cannot_be_read_is_named_and_the_proxy_is_not_asked(
+    client: Client, file: str, content: bytes | None, says: str, proxy: ForwardProxy, login: Path
+) -> None:
+    (login / file).unlink()
+    if content is not None:
+        (login / file).write_bytes(content)
+    with pytest.raises(PermanentError, match=rf"the proxy's login {login / file} .*{says}.*Secret that it comes from"):
+        await client(Endpoint(base_url=f"https://{NAME}/v1"))
+    assert proxy.asked == []
+
+
+@every_client
+async def test_what_is_asked_directly_needs_no_login_and_carries_none(
+    client: Client, proxy: ForwardProxy, login: Path
+) -> None:
+    (login / "password").unlink()
+    async with openai_server() as server:
+        await client(at(server))
+        assert server.proxy_logins == []
+    assert proxy.asked == []
+
+
+@every_scheme
+async def test_questions_go_on_with_a_changed_login_without_a_restart(
+    tls: bool, proxy: ForwardProxy, login: Path, authority: Authority
+) -> None:
+    async with behind(authority, tls) as server:
+        endpoint = at(server, NAME, ca=authority.crt("ca"))
+        embedder = question_embedder(EmbeddingProfile(endpoint=endpoint, model="m"), CALLS)
+        chat = ChatModel(name="main", model="m", endpoint=endpoint)
+        model = ChatAnswerer(Answering(model=chat, timeout_seconds=10), chat)
+        for password in ("first", "second"):
+            proxy.login = f"{USER}:{password}"
+            (login / "password").write_text(password)
+            assert (await embedder.embed(f"where is the {password}")).shape == (384,)
+            assert [delta.text async for delta in model.stream("When?", PASSAGES)]
+        await embedder.close()
+        await model.close()
+
+
+@every_client
+async def test_a_redirect_takes_no_login_to_another_server(
+    client: Client, proxy: ForwardProxy, login: Path, authority: Authority
+) -> None:
+    proxy.login = ""  # it takes everyone, and passes on what it was told
+    async with running_site() as site, behind(authority, tls=True) as server:
+
+        async def elsewhere(request: web.BaseRequest) -> web.StreamResponse:
+            path = request.path_qs.removeprefix("/v1")
+            return web.Response(status=307, headers={"Location": f"{server.url_as(NAME)}{path}"})
+
+        site.otherwise = elsewhere
+        await client(Endpoint(base_url=site.url(NAME, "/v1"), ca_file=PurePosixPath(authority.crt("ca"))))
+        assert site.proxy_logins, "the test's proxy passes it on"
+        assert server.requests
+        assert server.proxy_logins == []

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag_runtime.proxies import Proxies
+from rag_runtime.contract.proxies import Proxies
 
 ENV = {"HTTP_PROXY": "http://plain:3128", "HTTPS_PROXY": "secure:3129"}
 

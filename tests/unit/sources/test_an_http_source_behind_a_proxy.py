@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
+import traceback
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from rag_runtime.contract.proxies import LOGIN
 from rag_runtime.ingest.sources import SourceUnavailable
 from tests.cluster.certificates import Authority
 from tests.support.proxy import ForwardProxy, forward_proxy
@@ -132,6 +136,71 @@ async def test_a_proxy_that_refuses_is_named(site: Site, proxy: ForwardProxy) ->
         error = await refusal(reader)
     assert error.reason == "Unreachable"
     assert "the proxy refuses to lead there (status 403)" in error.message
+
+
+USER, PASSWORD = "rag-bot", "p@s:s/w%rd =ü"
+ALLOWED = ["docs.example"]
+
+
+@pytest.fixture
+def login(proxy: ForwardProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder with the login that the proxy demands."""
+    proxy.login = f"{USER}:{PASSWORD}"
+    folder = tmp_path / "corp-proxy"
+    folder.mkdir()
+    (folder / "username").write_text(USER)
+    (folder / "password").write_text(PASSWORD)
+    monkeypatch.setenv(LOGIN, str(folder))
+    return folder
+
+
+async def test_a_login_is_told_to_the_proxy_and_to_no_site_and_read_at_each_page(
+    site: Site, proxy: ForwardProxy, login: Path, authority: Authority
+) -> None:
+    names = Names({"docs.example": PUBLIC})
+    async with reader_of(site.url("docs.example"), names=names, ca=authority.crt("ca")) as reader:
+        [item] = await listed(reader)
+        assert (await reader.fetch(item)).body == b"the handbook"
+        proxy.login = f"{USER}:another"
+        (login / "password").write_text("another\n")
+        [item] = await listed(reader)
+        assert (await reader.fetch(item)).body == b"the handbook"
+    assert proxy.asked == [f"CONNECT {PUBLIC}:{site.port}"] * 2
+    async with running_site() as plain, reader_of(plain.url("docs.example"), allowed=ALLOWED) as reader:
+        plain.page("/", "plain")
+        assert len(await listed(reader)) == 1
+        assert (plain.asked, plain.proxy_logins, site.proxy_logins) == (["/"], [], [])
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+async def test_a_proxy_that_takes_no_login_of_ours_stops_the_source_and_is_named_without_the_login(
+    scheme: str, proxy: ForwardProxy, login: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    proxy.login = "another:one"
+    url = f"{scheme}://docs.example/"
+    async with reader_of(url, names=Names({"docs.example": PUBLIC}), allowed=ALLOWED) as reader:
+        with pytest.raises(SourceUnavailable) as caught:
+            await listed(reader)
+    assert str(caught.value) == (
+        f"source 'site': the proxy 127.0.0.1:{proxy.port} refuses the login (status 407); correct username and "
+        f"password in the Secret that {login} comes from"
+    )
+    said = "".join(traceback.format_exception(caught.value)) + caplog.text
+    assert PASSWORD not in said
+    assert b64encode(f"{USER}:{PASSWORD}".encode()).decode() not in said
+    monkeypatch.delenv(LOGIN)
+    async with reader_of(url, allowed=ALLOWED) as reader:
+        with pytest.raises(SourceUnavailable, match=r"asks for a login .* proxy\.secretName"):
+            await listed(reader)
+
+
+async def test_a_login_that_cannot_be_read_stops_the_source(proxy: ForwardProxy, login: Path) -> None:
+    (login / "password").unlink()
+    async with reader_of("https://docs.example/", allowed=ALLOWED) as reader:
+        with pytest.raises(SourceUnavailable, match=r"password can't be read .*; check the Secret that it comes from"):
+            await listed(reader)
+    assert proxy.asked == []
 
 
 async def test_what_no_proxy_names_is_reached_directly_and_checked_as_ever(

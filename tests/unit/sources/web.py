@@ -25,6 +25,8 @@ class Site:
         self.otherwise: Handler | None = None
         """What answers for every other path; None: 404."""
         self.asked: list[str] = []
+        self.proxy_logins: list[str] = []
+        """Logins for a proxy that came as far as here."""
 
     def page(self, path: str, body: str | bytes = "", status: int = 200, **headers: str) -> None:
         """Give this for a path; a header's name is written with underscores."""
@@ -46,6 +48,7 @@ class Site:
         """Answer any request."""
         self.asked.append(request.path_qs)
         self.hosts.append(request.host)
+        self.proxy_logins += request.headers.getall("Proxy-Authorization", [])
         handler = self.pages.get(request.path_qs, self.otherwise)
         return await handler(request) if handler else web.Response(status=404)
 

@@ -11,6 +11,7 @@ from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from rag_runtime.contract.config import HttpSource, SourceConfig
+from rag_runtime.contract.proxies import Proxies
 from rag_runtime.ingest.parse.base import ParseError, UnsupportedMedia
 from rag_runtime.ingest.parse.detect import Kind, kind_of
 from rag_runtime.ingest.parse.sandbox import Sandbox
@@ -19,7 +20,6 @@ from rag_runtime.ingest.sources.base import Fetched, Item, ItemError, SourceUnav
 from rag_runtime.ingest.sources.globs import selector
 from rag_runtime.ingest.sources.page import Page, PageClient
 from rag_runtime.ingest.sources.routes import Routes
-from rag_runtime.proxies import Proxies
 
 MAX_PAGES = 10_000
 DEADLINE_SECONDS = 3600.0

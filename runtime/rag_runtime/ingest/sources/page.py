@@ -10,9 +10,11 @@ from yarl import URL
 from rag_runtime.ingest.sources.addresses import AddressRefused, HostRules
 from rag_runtime.ingest.sources.base import ItemError, SourceUnavailable
 from rag_runtime.ingest.sources.routes import NotResolved, Routes, Untrusting
+from rag_runtime.proxies import LoginUnreadable
 
 MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_LOGIN_WANTED = 407
 _BLOCK = 64 * 1024
 
 
@@ -39,7 +41,7 @@ class PageClient:
         """The page at `url`, with a conditional request when a validator of it is known.
 
         Raises ItemError: AddressRefused, NotFound, HttpStatus, Unreachable, TimedOut, TooManyRedirects, TooLarge;
-        SourceUnavailable where no server could be trusted.
+        SourceUnavailable where no server could be trusted, or the proxy before it takes no login of ours.
         """
         here = url
         try:
@@ -53,13 +55,15 @@ class PageClient:
             raise self._refused(url, here, error) from error
         except NotResolved as error:
             raise self._problem("Unreachable", url, str(error)) from error
-        except Untrusting as error:
+        except (Untrusting, LoginUnreadable) as error:
             raise SourceUnavailable(f"source {self._name!r}: {error}") from error
         except TimeoutError as error:
             raise self._problem("TimedOut", url, "it did not answer in time; check the site, or exclude it") from error
         except (aiohttp.ClientError, ValueError) as error:
             if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, AddressRefused):
                 raise self._refused(url, here, error.os_error) from error
+            if isinstance(error, aiohttp.ClientHttpProxyError) and error.status == _LOGIN_WANTED:
+                raise self._without_login(here) from error
             raise self._problem("Unreachable", url, _unreachable(error)) from error
         raise self._problem("TooManyRedirects", url, f"more than {MAX_REDIRECTS} redirects; name the final URL")
 
@@ -72,8 +76,15 @@ class PageClient:
         route = await self._routes.to(url)
         headers = _conditions(validator) | route.headers
         async with route.session.get(
-            route.url, headers=headers, proxy=route.proxy, server_hostname=route.host, allow_redirects=False
+            route.url,
+            headers=headers,
+            proxy=route.proxy,
+            proxy_headers=route.login.tunnel,
+            server_hostname=route.host,
+            allow_redirects=False,
         ) as response:
+            if response.status == _LOGIN_WANTED and route.is_passed_on:
+                raise self._without_login(url)
             if response.status in _REDIRECTS and (target := response.headers.get("Location")):
                 return url.join(URL(target)).with_fragment(None)
             if response.status == 304 and validator:
@@ -106,6 +117,9 @@ class PageClient:
         led = "" if here == url else f" it redirects to {here.with_user(None)}, and"
         mend = "list the host in the source's allowedHosts if it may be read"
         return self._problem("AddressRefused", url, f"{led} {error}; {mend}".strip())
+
+    def _without_login(self, url: URL) -> SourceUnavailable:
+        return SourceUnavailable(f"source {self._name!r}: {self._routes.login_refused(url)}")
 
     def _problem(self, reason: str, url: URL, problem: str) -> ItemError:
         return ItemError(reason, f"source {self._name!r}: {url.with_user(None)}: {problem}")

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
+from rag_runtime.contract.proxies import Proxies
 from rag_runtime.ingest.sources.addresses import AddressRefused, GuardedResolver, HostRules, parse_address
-from rag_runtime.proxies import Proxies
+from rag_runtime.proxies import Pass, pass_for, refusal
 
 _TIMEOUT = aiohttp.ClientTimeout(total=120, sock_connect=10, sock_read=30)
 _HEADERS = {"User-Agent": "rag-operator", "Accept": "text/html, text/*;q=0.9, application/pdf;q=0.9, */*;q=0.5"}
@@ -34,18 +35,26 @@ class NotResolved(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What a request is made of: `host` is sent and verified where `url` has an address in its place."""
+    """What a request is made of: `host` is sent and verified where `url` has an address in its place, `login` is for
+    the proxy."""
 
     session: aiohttp.ClientSession
     url: URL
     proxy: str | None = None
     host: str | None = None
+    login: Pass = field(default_factory=Pass)
+
+    @property
+    def is_passed_on(self) -> bool:
+        """Whether a proxy reads the request and may answer in the server's place, which it can't in a tunnel."""
+        return self.proxy is not None and self.url.scheme == "http"
 
     @property
     def headers(self) -> dict[str, str]:
-        """What the server is told about its name."""
+        """What the server is told about its name, and a proxy that passes the request on about us."""
         port = "" if self.url.is_default_port() else f":{self.url.port}"
-        return {"Host": f"{self.host}{port}"} if self.host else {}
+        named = {"Host": f"{self.host}{port}"} if self.host else {}
+        return named | self.login.request
 
 
 class Routes:
@@ -62,13 +71,13 @@ class Routes:
         self._proxied: aiohttp.ClientSession | None = None
 
     async def to(self, url: URL) -> Route:
-        """The way to a URL that its rules admit. Raises AddressRefused, NotResolved, Untrusting."""
+        """The way to a URL that its rules admit. Raises AddressRefused, NotResolved, Untrusting, LoginUnreadable."""
         proxy = self._proxies.for_url(url)
         if proxy is None:
             return Route(self._directly(), url)
         host, port = url.raw_host or "", url.port or 0
         if self._rules.is_exact(host, port) or parse_address(host) is not None:
-            return Route(self._through(), url, proxy)
+            return Route(self._through(), url, proxy, login=pass_for(self._proxies, url))
         if url.scheme != "https":
             raise AddressRefused(f"a proxy would resolve {host} by itself, since plain http can't be tunnelled")
         try:
@@ -80,7 +89,12 @@ class Routes:
                 f"{host} can't be resolved from here ({error.strerror or error}); list the host in the source's "
                 "allowedHosts by its full name, and the proxy resolves it"
             ) from error
-        return Route(self._through(), url.with_host(found[0]["host"]), proxy, host)
+        login = pass_for(self._proxies, url)
+        return Route(self._through(), url.with_host(found[0]["host"]), proxy, host, login)
+
+    def login_refused(self, url: URL) -> str:
+        """What a status of 407 means; empty where no proxy leads to the URL."""
+        return refusal(self._proxies, url)
 
     async def close(self) -> None:
         """Close the connections."""
