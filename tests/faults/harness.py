@@ -44,7 +44,10 @@ class Stage:
         """A new operator process. It has a Lease of its own unless told: nobody waits for the term of a dead one."""
         self.script.revive()
         replica = self.through.operator(
-            resync_seconds=str(RESYNC_SECONDS), lease_name=lease or f"rag-operator-{next(_terms)}", workers=workers
+            resync_seconds=str(RESYNC_SECONDS),
+            login_grace_seconds="1",
+            lease_name=lease or f"rag-operator-{next(_terms)}",
+            workers=workers,
         )
         if len(self.through.replicas) == 1 or not lease:
             self.script.kill = replica.kill

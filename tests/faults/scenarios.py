@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import psycopg
+
 from tests.faults.harness import Stage
 from tests.support.operator import HANDBOOK, pipeline, tenant
 
@@ -23,6 +25,7 @@ class Scenario:
 
 
 ERASED = {"deletionPolicy": "Delete"}
+LOGINS = "SELECT rolname FROM pg_roles WHERE starts_with(rolname, %s) AND rolcanlogin ORDER BY 1"
 SCHEDULE = {"schedule": "7 3 * * *"}
 """The default's minutes depend on the namespace's name."""
 
@@ -59,6 +62,27 @@ def _jobs(stage: Stage) -> list[str]:
     return stage.here.kubectl("get", "jobs,secrets", "-l", "rag-operator.dev/tenant=acme", "-o", "name").split()
 
 
+def _add_tenant(stage: Stage) -> None:
+    stage.apply(tenant("beta", **ERASED, **SCHEDULE))
+
+
+def _tenant_added(stage: Stage) -> bool:
+    counted = (stage.here.get("ragpipeline", "support") or {}).get("status", {}).get("tenants", {})
+    return stage.has("cronjob/beta-ingest", "secret/beta-api-key") and counted.get("total") == 2
+
+
+def _rotate(stage: Stage) -> None:
+    stage.here.kubectl("delete", "secret", "support-query-db")
+
+
+def _rotated(stage: Stage) -> bool:
+    """The other login is open alone, after a grace of a second."""
+    catalog = (stage.here.get("ragpipeline", "support") or {})["status"]["catalogID"].replace("-", "")[:12]
+    with psycopg.connect(stage.dsn) as admin:
+        asked = admin.execute(LOGINS, [f"rag_{catalog}_query_"])
+        return stage.has("secret/support-query-db") and [str(name)[-3:] for (name,) in asked] == ["0_b"]
+
+
 def _delete_all(stage: Stage) -> None:
     stage.here.kubectl("delete", "ragpipeline,ragtenant", "--all", "--wait=false")
 
@@ -74,4 +98,6 @@ SCENARIOS = (
     Scenario("change", _change, _changed, (CREATED,)),
     Scenario("delete tenant", _delete_tenant, _tenant_gone, (CREATED,)),
     Scenario("delete all", _delete_all, _all_gone, (CREATED,)),
+    Scenario("rotate", _rotate, _rotated, (CREATED,)),
 )
+ADD_TENANT = Scenario("add tenant", _add_tenant, _tenant_added, (CREATED,))

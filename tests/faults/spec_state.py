@@ -21,11 +21,11 @@ NUMBERS = ("replicas", "readyReplicas", "message")
 REVISION = "deployment.kubernetes.io/revision"
 
 
-def state(on: Stage) -> list[str]:
-    """All that follows from the specs, masked; a line each."""
+def state(on: Stage, *, elsewhere: bool = True) -> list[str]:
+    """All that follows from the specs, masked; a line each. `elsewhere`: to be compared with another namespace's."""
     items = objects(on.here)
     kept = [item for item in items if not _of_the_past(item, items)]
-    spread = _spread(items)
+    spread = _spread(items) if elsewhere else ""
     return lines(on.here, on.dsn, on.sql.port, [_without_history(item, items, spread) for item in kept])
 
 

@@ -23,7 +23,6 @@ def test_nothing_is_missed_and_nothing_is_deleted(go_on: bool, stages: Stages) -
         on.apply(pipeline(), HANDBOOK, on.database_secret(), *(tenant(name, suspend=True) for name in KNOWN))
         before = on.settled(lambda: on.has(*(f"cronjob/{name}-ingest" for name in KNOWN)))
         on.wire.weather = weather = Expiring(times=2, go_on=go_on)
-        on.start_again()
         tenants = next(path for path in _lists(weather, on.here.namespace) if path.endswith("ragtenants"))
         eventually(lambda: weather.whole[tenants] >= len(KNOWN) - 1, "the list is had after all")
         assert weather.expired[tenants] == 2

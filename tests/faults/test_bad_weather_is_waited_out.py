@@ -9,7 +9,7 @@ import pytest
 
 from tests.faults.api_wire import Weather
 from tests.faults.conftest import Stages
-from tests.faults.scenarios import SCENARIOS, Scenario
+from tests.faults.scenarios import ADD_TENANT, SCENARIOS, Scenario
 from tests.faults.script import ALL
 from tests.faults.weather import (
     BreakingOff,
@@ -25,9 +25,11 @@ from tests.faults.weather import (
     watches,
     writes,
 )
+from tests.support.operator import eventually
 
 pytestmark = pytest.mark.integration
 CREATE, CHANGE, DELETE_TENANT = SCENARIOS[:3]
+WATCHED = {"ragpipelines", "ragtenants"}
 WEATHERS: dict[str, tuple[Scenario, Callable[[], Weather]]] = {
     "discovery fails": (CREATE, lambda: Refusing(500, discovery, times=8)),
     "discovery is refused": (CREATE, lambda: Refusing(403, discovery, times=8)),
@@ -43,6 +45,7 @@ WEATHERS: dict[str, tuple[Scenario, Callable[[], Weather]]] = {
     "watches expire": (CREATE, lambda: Expiring(times=8)),
     "watches are silent": (CHANGE, Silent),
     "a deletion is not heard of": (DELETE_TENANT, Silent),
+    "a creation is not heard of": (ADD_TENANT, Silent),
     "answers come too late": (CREATE, lambda: Delaying(17, times=3, which=reads)),
     "reads are of the past": (CHANGE, lambda: Stale(6)),
 }
@@ -59,7 +62,7 @@ SAMPLE = (
     "nothing answers for a while",
     "writes conflict",
     "answers break off",
-    "watches are silent",
+    "a creation is not heard of",
     "reads are of the past",
 )
 
@@ -84,7 +87,9 @@ def _stands(scenario: Scenario, stages: Stages, weather: Callable[[], Weather] |
             act(on)
             on.settled(lambda goal=goal: goal(on))  # type: ignore[misc]
         if weather and scenario.before:
-            on.wire.weather = weather()
+            on.wire.weather = begins = weather()
             on.start_again()
+            if isinstance(begins, Silent):
+                eventually(lambda: begins.begun >= WATCHED, "watches, after the lists that tell what stands")
         scenario.act(on)
         return on.settled(lambda: scenario.goal(on))

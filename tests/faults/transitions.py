@@ -15,7 +15,7 @@ from tests.faults.conftest import Stages
 from tests.faults.harness import Stage
 from tests.faults.spec_state import observed, state, troubles
 from tests.faults.specs import DATABASE, TENANT, Spec
-from tests.support.operator import HANDBOOK, pipeline, tenant
+from tests.support.operator import HANDBOOK, pipeline, secret, tenant
 from tests.support.rollouts import rollouts_end
 
 
@@ -41,10 +41,7 @@ def surroundings(on: Stage, redis_url: str) -> list[dict[str, Any]]:
     models = {"api-key": "sk-one", "other-key": "sk-other"}
     secrets = {"redis": {"url": redis_url}, "models": models, "pull": {"a": "b"}, "other": {"a": "b"}}
     claim = {"accessModes": ["ReadOnlyMany"], "resources": {"requests": {"storage": "1Gi"}}}
-    made: list[dict[str, Any]] = [
-        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data}
-        for name, data in secrets.items()
-    ]
+    made = [secret(name, values) for name, values in secrets.items()]
     second = HANDBOOK | {"metadata": {"name": "second"}}
     files = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "files"}, "spec": claim}
     return [*made, HANDBOOK, second, files, on.database_secret()]
@@ -105,13 +102,13 @@ class Installation:
     def pause(self, specs: Specs) -> None:
         """Say the new specs, and that the pipeline is paused: nothing else changes."""
         on = self.on
-        before = state(on)
+        before = state(on, elsewhere=False)
         self.failed = True
         of = pipeline()
         of["spec"] = specs.pipeline | {"paused": True}
         on.apply(of)
         on.settled(lambda: on.reason("ragpipeline", "support", "Paused") == "Paused")
-        self._compare_lines(_children(before), _children(state(on)), "before", "paused")
+        self._compare_lines(_children(before), _children(state(on, elsewhere=False)), "before", "paused")
         self.failed = False
 
     def mended_after(self, breaking: Callable[[Stage], None], reason: str) -> None:

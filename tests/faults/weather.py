@@ -112,9 +112,13 @@ class Delaying:
 class Silent:
     """Watches stay open and say nothing at all: every event is lost."""
 
+    begun: set[str] = field(default_factory=set)
+    """Plural names of what is watched, so what has been listed before."""
+
     async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse | None:
         if not watches(request):
             return None
+        self.begun.add(request.path.rpartition("/")[2])
         stream = web.StreamResponse(headers={"Content-Type": "application/json"})
         await stream.prepare(request)
         await asyncio.sleep(3600)

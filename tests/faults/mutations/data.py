@@ -6,6 +6,7 @@ from tests.faults.mutations.mutation import Mutation
 
 STORES = "operator/rag_operator/stores"
 CONTRACT = "runtime/rag_runtime/contract"
+TURNS = "integration/stores/test_query_logins_take_turns.py"
 LEADER = "integration/stores/test_a_former_leader_writes_nothing.py"
 CATALOG = "integration/stores/test_a_catalog_is_made_once_and_never_confused.py"
 TENANT = "integration/stores/test_a_tenant_comes_and_goes.py"
@@ -143,6 +144,16 @@ IDENTITY = (
         "    await tx.change(_OPEN, [row.id])\n",
         f"{TENANT}::test_a_change_is_stored_and_query_pods_are_told_once",
     ),
+    Mutation(
+        "a tenant that the catalog knows is taken for as it is wanted",
+        "a key or a password that somebody replaced is never taken over",
+        "operator/rag_operator/engine/tenants.py",
+        "        if sight is None or not stands(",
+        "        if sight is None or None is stands(",
+        "integration/operator/test_the_audit_log_says_who_did_what.py"
+        "::test_promotion_rollback_rotation_and_pause_name_the_hand_that_caused_them",
+        api=True,
+    ),
 )
 LEAVING = (
     Mutation(
@@ -172,16 +183,58 @@ LEAVING = (
     Mutation(
         "a query login that joins gives all a new password",
         "query pods are refused until their Secret is mounted anew",
-        f"{STORES}/roles.py",
-        'former and row["version"] == former != version',
+        f"{STORES}/query_logins.py",
+        "former and login.stands_at(former)",
         "False",
         f"{TENANT}::test_a_query_login_that_joins_leaves_the_passwords_of_the_others",
+    ),
+    Mutation(
+        "a rotation changes the password of the login that pods have",
+        "query pods are refused until their Secret is mounted anew",
+        "operator/rag_operator/engine/bind.py",
+        "turns.get(shard, False) if password else not turns.get(shard, True)",
+        "turns.get(shard, False)",
+        "integration/operator/test_query_logins_rotate.py"
+        "::test_neither_the_former_nor_the_new_login_is_refused_and_the_former_is_closed_after_the_grace",
+        api=True,
+    ),
+    Mutation(
+        "the alternate login is no member of the first",
+        "after a rotation no question is answered",
+        f"{STORES}/query_logins.py",
+        "        statements.append(_REACH_READERS.format(first=Identifier(first), role=role))\n",
+        "        pass\n",
+        f"{TURNS}::test_questions_are_answered_at_every_turn_and_of_no_other_tenant",
+    ),
+    Mutation(
+        "a former query login is never closed",
+        "whoever has an old password reads on",
+        f"{STORES}/query_logins.py",
+        "            await tx.as_login(_CLOSE.format(role=Identifier(name)))\n",
+        "",
+        f"{TURNS}::test_the_former_login_is_closed_after_the_grace_and_its_sessions_end",
+    ),
+    Mutation(
+        "a former query login is closed at once",
+        "query pods are refused until their Secret is mounted anew",
+        f"{STORES}/query_logins.py",
+        "        if left > 0:\n            due.append(left)\n        else:\n",
+        "        if True:\n",
+        f"{TURNS}::test_the_other_login_takes_its_turn_and_the_former_goes_on",
+    ),
+    Mutation(
+        "a query login that is refused is not tried as the former one",
+        "questions fail between the Secret and the role",
+        "runtime/rag_runtime/retrieve/logins.py",
+        "            yield accepted\n",
+        "            pass\n",
+        "integration/serve/test_rotation.py::test_no_question_fails_at_any_step_of_a_rotation_and_none_sees_anothers",
     ),
     Mutation(
         "sessions of what is erased go on",
         "a Job that is connected holds up, or survives, the erasure",
         f"{STORES}/erasure.py",
-        '    await _end_sessions(tx, row.ingestion, roles[row.ingestion]["actor"])\n',
+        '    await end_sessions(tx, row.ingestion, roles[row.ingestion]["actor"])\n',
         "",
         f"{TENANT}::test_erasure_leaves_nothing_and_ends_sessions",
     ),

@@ -101,7 +101,7 @@ MUTATIONS = (
         f"{ENGINE}/resync.py",
         "            registry.take_in(key, items[number])\n",
         "            pass\n",
-        f"{WEATHER}[watches are silent]",
+        f"{WEATHER}[a creation is not heard of]",
         api=True,
     ),
     Mutation(
@@ -110,7 +110,7 @@ MUTATIONS = (
         f"{ENGINE}/resync.py",
         "            self._context.queue.add(key, routine=True)\n",
         "            pass\n",
-        f"{WEATHER}[watches are silent]",
+        f"{WEATHER}[a creation is not heard of]",
         api=True,
     ),
     Mutation(

@@ -52,6 +52,15 @@ MUTATIONS = (
         f"{HOLDER}::test_a_second_run_gives_up_politely_while_the_first_is_alive",
     ),
     Mutation(
+        "a login that is refused is waited for as long as a database that is away",
+        "a run that begins while its password rotates is lost",
+        f"{INGEST}/store.py",
+        "error.pgconn is not None and error.pgconn.used_password",
+        "error.pgconn is None",
+        "integration/ingest/test_a_rotated_password_loses_no_run.py"
+        "::test_a_run_that_begins_meanwhile_waits_for_the_new_file",
+    ),
+    Mutation(
         "a lease is not renewed",
         "a run whose embedding takes long is taken for dead",
         f"{INGEST}/leases.py",
