@@ -10,11 +10,12 @@ import pytest
 
 from tests.asking import api_key
 from tests.e2e.place import PIPELINE, Place
-from tests.support.load import Load, Phase, running
+from tests.support.load import Load, Phase, questions, running
 from tests.support.operator import eventually
 
 pytestmark = pytest.mark.e2e
 RATE = 20
+GRACE = 20
 
 
 def test_a_rolling_restart_loses_none(place: Place) -> None:
@@ -41,9 +42,46 @@ def test_scaling_out_and_in_loses_none(place: Place) -> None:
         place.wait_ready("ragpipeline", "support", 90)
 
 
+def test_other_logins_of_the_database_lose_none_and_replace_no_pod(place: Place) -> None:
+    """A9: the kubelet brings the new files, pods log in anew by themselves, and then the former login is closed."""
+    pods, (former,) = place.pods("query"), _logins_of_sessions(place)
+    place.kubectl("set", "env", "deployment/rag-operator", f"RAG_OPERATOR_LOGIN_GRACE_SECONDS={GRACE}")
+    place.kubectl("rollout", "status", "deployment/rag-operator", "--timeout=120s")
+
+    def rotate() -> None:
+        place.kubectl("delete", "secret", "support-query-db")
+        place.told(lambda: bool(place.get("secret", "support-query-db")), "the Secret is made anew", 75)
+        place.kubectl("annotate", "pods", *pods, "--overwrite", "example.com/kubelet=look")  # else after a minute
+        place.told(lambda: _logins_of_sessions(place).isdisjoint({former}), "all log in as the other", 90 + GRACE)
+        place.told(lambda: former not in _open_logins(place), "the former login is closed", 60)
+
+    try:
+        _loses_none(place, rotate)
+    finally:
+        place.kubectl("set", "env", "deployment/rag-operator", "RAG_OPERATOR_LOGIN_GRACE_SECONDS-")
+        place.kubectl("rollout", "status", "deployment/rag-operator", "--timeout=120s")
+    assert len(_logins_of_sessions(place)) == 1
+    assert place.pods("query") == pods
+
+
+def _logins_of_sessions(place: Place) -> set[str]:
+    """Roles that query pods are logged in as."""
+    return _roles(place, "SELECT DISTINCT usename FROM pg_stat_activity WHERE usename LIKE '%_query_%'")
+
+
+def _open_logins(place: Place) -> set[str]:
+    return _roles(place, "SELECT rolname FROM pg_roles WHERE rolname LIKE '%_query_%' AND rolcanlogin")
+
+
+def _roles(place: Place, statement: str) -> set[str]:
+    psql = 'PGPASSWORD="$(cat "$POSTGRES_PASSWORD_FILE")" exec psql -h 127.0.0.1 -U "$POSTGRES_USER" -AtX rag -c "$0"'
+    return set(place.kubectl("exec", "support-postgres-0", "--", "sh", "-c", psql, statement).split())
+
+
 def _loses_none(place: Place, disturb: Callable[[], None]) -> None:
     address = f"http://{place.get('service', 'support')['spec']['clusterIP']}:8000"
-    load = Load(address, api_key(place.tools, place.namespace, "acme"), "When does the bakery open?", RATE)
+    asked = questions("When does the bakery open?", 2)
+    load = Load(address, api_key(place.tools, place.namespace, "acme"), asked, RATE)
     load.phase = phase = Phase("disturbed")
 
     async def loaded() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import count
 
 import aiohttp
 
@@ -30,12 +31,17 @@ class Phase:
         return sum(self.found.values()) - self.found["200"]
 
 
+def questions(stem: str, new: int) -> Iterator[str]:
+    """The same question without end, which caches know; one of each `new` is another, which only the database knows."""
+    return (stem if number % new else f"{stem} ({number})" for number in count())
+
+
 class Load:
     """Clients that ask at a steady rate; what they see is counted in the phase that is on."""
 
-    def __init__(self, address: str, key: str, question: str, rate: int) -> None:
+    def __init__(self, address: str, key: str, questions: Iterator[str], rate: int) -> None:
         self.phase = Phase("none")
-        self._address, self._question, self._rate = address, {"question": question}, rate
+        self._address, self._questions, self._rate = address, questions, rate
         self._headers = {"Authorization": f"Bearer {key}"}
 
     async def client(self, number: int) -> None:
@@ -52,8 +58,9 @@ class Load:
                 await asyncio.sleep(max(0.0, began + every - time.monotonic()))
 
     async def _ask(self, http: aiohttp.ClientSession) -> str:
+        body = {"question": next(self._questions)}
         try:
-            async with http.post(f"{self._address}/v1/query", json=self._question, headers=self._headers) as response:
+            async with http.post(f"{self._address}/v1/query", json=body, headers=self._headers) as response:
                 await response.read()
                 return str(response.status)
         except (aiohttp.ClientError, TimeoutError) as error:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -115,6 +116,17 @@ class World:
         """What all replicas have logged."""
         return "".join(replica.log.read_text() for replica in self.replicas)
 
+    def audited(self, action: str) -> list[dict[str, Any]]:
+        """The audit log's lines of an action, by all replicas."""
+        lines = [json.loads(line) for line in self.logs().splitlines() if line.startswith("{")]
+        return [line for line in lines if line.get("audit") is True and line["action"] == action]
+
+    def wait_audited(self, action: str, number: int = 1) -> dict[str, Any]:
+        """The newest of exactly so many of the audit log's lines of an action, once they are there."""
+        lines = eventually(lambda: len(a := self.audited(action)) == number and a, f"{number} lines {action}")
+        assert isinstance(lines, list)
+        return dict(lines[-1])
+
     def apply(self, *documents: dict[str, Any]) -> str:
         """kubectl apply in this namespace, of JSON: a string `y` that PyYAML writes, kubectl reads as a boolean."""
         listed = {"apiVersion": "v1", "kind": "List", "items": documents}
@@ -133,6 +145,11 @@ class World:
                 raise
             return None
         return found
+
+    def secret(self, name: str) -> dict[str, str]:
+        """A Secret's data, in clear; empty when it is not there."""
+        data: dict[str, str] = (self.get("secret", name) or {}).get("data", {})
+        return {key: b64decode(value).decode() for key, value in data.items()}
 
     def has(self, *children: str) -> bool:
         """Whether all of these, as `kind/name`, are there."""

@@ -90,3 +90,21 @@ async def forward_proxy(addresses: Mapping[str, str] | None = None) -> AsyncGene
         yield proxy
     finally:
         server.close()
+
+
+async def before_a_page(site: str, text: str, login: str, port: int) -> None:
+    """In a pod, without end: a proxy that demands the login, before a page at any path of `site`, a `host:port` that
+    nobody else can resolve."""
+    host, _, site_port = site.partition(":")
+
+    async def page(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {len(text)}\r\nConnection: close"
+        writer.write(f"{head}\r\n\r\n{text}".encode())
+        await writer.drain()
+        writer.close()
+
+    proxy = ForwardProxy({host: "127.0.0.1"}, login=login)
+    await asyncio.start_server(page, "127.0.0.1", int(site_port))
+    async with await asyncio.start_server(proxy.serve, "0.0.0.0", port) as server:
+        await server.serve_forever()

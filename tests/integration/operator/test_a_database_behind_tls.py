@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,9 +46,8 @@ def _secret(here: World, dsn: str, port: int, **more: str) -> dict[str, Any]:
 def _reads(here: World, folder: Path, secret: str) -> Database:
     """The folder that pods have of a Secret."""
     folder.mkdir()
-    live = here.get("secret", secret) or {}
-    for name, value in live["data"].items():
-        (folder / name).write_bytes(b64decode(value))
+    for name, value in here.secret(secret).items():
+        (folder / name).write_text(value)
     return Database.model_validate({"credentials": str(folder), "schema": "unused"})
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 import psycopg
 import pytest
 
-from tests.integration.operator.test_the_audit_log_says_who_did_what import audit, data, said
 from tests.support.operator import HANDBOOK, World, eventually, pipeline, tenant
 
 pytestmark = pytest.mark.integration
@@ -74,7 +73,7 @@ def logging_in(login: Login) -> Iterator[Client]:
 
 def login(here: World) -> Login:
     """What the Secret says now."""
-    held = data(here, SECRET)
+    held = here.secret(SECRET)
     place = f"host={held['host']} port={held['port']} dbname={held['dbname']}"
     return Login(place, held["query-00.username"], held["query-00.password"])
 
@@ -128,7 +127,7 @@ def test_neither_the_former_nor_the_new_login_is_refused_and_the_former_is_close
     with logging_in(first) as old:
         here.kubectl("delete", "secret", SECRET)
         second = other_login(here, first)
-        line = said(here, "LoginRotated")
+        line = here.wait_audited("LoginRotated")
         rotated = time.monotonic()
         assert second.user in line["message"]
         assert second.password not in json.dumps(line)
@@ -147,7 +146,7 @@ def test_neither_the_former_nor_the_new_login_is_refused_and_the_former_is_close
 
     here.kubectl("patch", "secret", SECRET, "--type=merge", "-p", '{"data":{"query-00.password":null}}')
     third = other_login(here, second)
-    said(here, "LoginRotated", 2)
+    here.wait_audited("LoginRotated", 2)
     assert third.user == first.user, "the turn goes back"
     assert third.refusal() == ""
     assert second.refusal() == "", "its grace counts from now, whatever the Secret's age"
@@ -171,7 +170,7 @@ def test_an_operator_that_died_after_the_secret_is_completed_by_the_next(here: W
     with logging_in(first) as old:
         here.operator(resync_seconds="2")
         eventually(lambda: second.refusal() == "", "the next operator completes it")
-    eventually(lambda: len(audit(here, "LoginRotated")) == 1, "the one who completes it says so")
+    here.wait_audited("LoginRotated")  # the one who completes it says so
     assert old.refused == []
     assert login(here) == second
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 from collections.abc import Iterator
@@ -68,11 +67,6 @@ def status(of: World, kind: str = "ragtenant", name: str = "acme") -> dict[str, 
     return found
 
 
-def data(of: World, secret: str) -> dict[str, str]:
-    live = of.get("secret", secret) or {}
-    return {key: base64.b64decode(value).decode() for key, value in live["data"].items()}
-
-
 def test_all_that_is_a_guests_is_made_beside_it_kept_and_left_alone_when_idle(
     here: World, there: World, database: str
 ) -> None:
@@ -134,20 +128,20 @@ def test_a_label_opens_and_closes_at_once_and_the_data_stay(here: World, there: 
     there.wait_condition("ragtenant", "acme", "Ready", "NotAllowedByPipeline")
     allow(there)
     there.wait_condition("ragtenant", "acme", "IngestSucceeded", "Ingesting")
-    schema, key = status(there)["schema"], data(there, "acme-api-key")
+    schema, key = status(there)["schema"], there.secret("acme-api-key")
     assert rows(database) == {there.namespace: ("Active", 1, True)}
     allow(there, "no")
     there.wait_condition("ragtenant", "acme", "Ready", "NotAllowedByPipeline")
     eventually(lambda: rows(database) == {there.namespace: ("Deactivated", 0, False)}, "keys are refused")
     eventually(lambda: names(there, kinds="cronjobs,jobs") == [], "ingestion is stopped", COLLECTED)
-    login = data(there, "acme-ingest-db")
+    login = there.secret("acme-ingest-db")
     dsn = f"{database} user={login['ingest.username']} password={login['ingest.password']}"
     with pytest.raises(psycopg.OperationalError, match="not permitted to log in"):
         psycopg.connect(dsn)
     allow(there)
     there.wait_condition("ragtenant", "acme", "IngestSucceeded", "Ingesting")
     assert rows(database) == {there.namespace: ("Active", 1, True)}
-    assert (status(there)["schema"], data(there, "acme-api-key")) == (schema, key)
+    assert (status(there)["schema"], there.secret("acme-api-key")) == (schema, key)
     here.apply(pipeline(tenancy={"namespaces": {"from": "Same"}}))
     there.wait_condition("ragtenant", "acme", "Ready", "NotAllowedByPipeline")
     eventually(lambda: rows(database) == {there.namespace: ("Deactivated", 0, False)}, "by the spec as by a label")
@@ -221,8 +215,8 @@ def test_tenants_of_one_name_are_two_and_deletion_takes_one(here: World, there: 
         world.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected")
     mine, theirs = status(here)["schema"], status(there)["schema"]
     assert mine != theirs
-    assert data(here, "acme-api-key") != data(there, "acme-api-key")
-    login = data(there, "acme-ingest-db")
+    assert here.secret("acme-api-key") != there.secret("acme-api-key")
+    login = there.secret("acme-ingest-db")
     dsn = f"{database} user={login['ingest.username']} password={login['ingest.password']}"
     with psycopg.connect(dsn, autocommit=True) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute(f"SELECT * FROM {mine}.document")

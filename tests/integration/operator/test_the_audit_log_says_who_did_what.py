@@ -17,19 +17,12 @@ pytestmark = pytest.mark.integration
 FIELDS = {"time", "level", "logger", "message", "audit", "action", "operator", "kind", "namespace", "name", "uid"}
 
 
-def audit(here: World, action: str) -> list[dict[str, Any]]:
-    """The audit lines of an action."""
-    lines = [json.loads(line) for line in here.logs().splitlines() if line.startswith("{")]
-    return [line for line in lines if line.get("audit") is True and line["action"] == action]
-
-
 def said(here: World, action: str, number: int = 1) -> dict[str, Any]:
     """The newest of so many lines of an action, complete."""
-    lines = eventually(lambda: len(a := audit(here, action)) == number and a, f"{number} lines {action}")
-    assert isinstance(lines, list)
-    assert lines[-1].keys() >= FIELDS
-    assert lines[-1]["operator"] == "operator-0"
-    return dict(lines[-1])
+    line = here.wait_audited(action, number)
+    assert line.keys() >= FIELDS
+    assert line["operator"] == "operator-0"
+    return line
 
 
 def event_said(here: World, reason: str) -> str:
@@ -37,12 +30,6 @@ def event_said(here: World, reason: str) -> str:
     text = here.kubectl("get", "events", f"--field-selector=reason={reason}", "-o", "json")
     items = json.loads(text)["items"]
     return str(items[-1]["message"]) if items else ""
-
-
-def data(here: World, secret: str) -> dict[str, str]:
-    """A Secret's data, in clear."""
-    live = here.get("secret", secret) or {}
-    return {key: base64.b64decode(value).decode() for key, value in live["data"].items()}
 
 
 def shape(here: World, name: str) -> tuple[IndexShape, str]:
@@ -59,7 +46,7 @@ def build(here: World, name: str, size: int) -> None:
     """An empty revision of chunks of that size, made by the tenant's own login as its Job does."""
     eventually(lambda: shape(here, name)[0].chunking.size == size, f"the configuration asks for {size}")
     wanted, c = shape(here, name)
-    login = data(here, f"{name}-ingest-db")
+    login = here.secret(f"{name}-ingest-db")
     place = f"host={login['host']} port={login['port']} dbname={login['dbname']}"
     with psycopg.connect(
         place, user=login["ingest.username"], password=login["ingest.password"], autocommit=True
@@ -110,7 +97,7 @@ def test_promotion_rollback_rotation_and_pause_name_the_hand_that_caused_them(he
     _patched(here, "cat", "ragpipeline/support", {"spec": {"paused": False}})
     assert said(here, "Resumed")["part"] == "spec.paused"
     lines = "\n".join(line for line in here.logs().splitlines() if '"audit"' in line)
-    secrets = {"another-key", *data(here, "acme-ingest-db").values()} - {"127.0.0.1", "disable", "prefer"}
+    secrets = {"another-key", *here.secret("acme-ingest-db").values()} - {"127.0.0.1", "disable", "prefer"}
     assert not [value for value in secrets if len(value) > 8 and value in lines]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 from functools import partial
@@ -77,8 +76,7 @@ def test_a_tenant_gets_a_schema_and_roles_that_can_use_only_it(here: World, data
     for name in ("a", "b"):
         here.wait_condition("ragtenant", name, "DatabaseReady", "AsExpected")
     schema_of_b = (here.get("ragtenant", "b") or {})["status"]["schema"]
-    secret = here.get("secret", "a-ingest-db") or {}
-    login = {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
+    login = here.secret("a-ingest-db")
     dsn = (
         f"host={login['host']} port={login['port']} dbname={login['dbname']} "
         f"user={login['ingest.username']} password={login['ingest.password']}"
@@ -202,12 +200,8 @@ def test_no_secret_value_stands_in_logs_events_status_or_config_maps(here: World
     here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected")
     values: set[str] = set()
     for name in ("db", "support-query-db", "support-cache", "acme-api-key", "acme-ingest-db"):
-        data = (here.get("secret", name) or {})["data"]
-        values |= {
-            base64.b64decode(value).decode()
-            for key, value in data.items()
-            if "password" in key or "key" in key or "url" in key
-        }
+        held = here.secret(name)
+        values |= {value for key, value in held.items() if "password" in key or "key" in key or "url" in key}
     assert len(values) >= 4
     shown = here.logs() + here.kubectl(
         "get", "events,configmaps,deployments,cronjobs,jobs,services,ragpipelines,ragtenants", "-o", "yaml"

@@ -9,7 +9,6 @@ with a Redis and a database of its own Secrets, a tenant whose first ingestion r
 
 from __future__ import annotations
 
-import base64
 import os
 import time
 from pathlib import Path
@@ -69,8 +68,7 @@ def _total(here: World) -> int:
 
 def _ingest(here: World, dsn: str) -> None:
     """What a query pod and the running Job have written."""
-    secret = (here.get("secret", "acme-ingest-db") or {})["data"]
-    login = {key: base64.b64decode(value).decode() for key, value in secret.items()}
+    login = here.secret("acme-ingest-db")
     tenant_schema = (here.get("ragtenant", "acme") or {})["status"]["schema"]
     with psycopg.connect(dsn, autocommit=True) as admin:
         (catalog,) = admin.execute(CATALOGS).fetchone() or ("",)
