@@ -16,7 +16,6 @@ from tests.cluster import backend, binaries
 ROOT = Path(__file__).parent.parent
 CHART = ROOT / "charts" / "rag-operator"
 SYSTEM = "rag-system"
-FORMER_MANAGERS = ("kubectl", "before-first-apply")
 RELEASE = "rag-operator"
 SELECTOR = "app.kubernetes.io/component=operator"
 IMAGES = {"operator": "rag-operator/operator", "runtime": "rag-operator/runtime", "postgres": "rag-operator/postgres"}
@@ -74,17 +73,6 @@ def install(using: Tools, *settings: str, namespace: str = SYSTEM, release: str 
         "upgrade", "--install", release, str(CHART), "--namespace", namespace, "--create-namespace",
         "--take-ownership", "--force-conflicts", "--wait", "--timeout", "180s", *values,
     )  # fmt: skip
-    _disown_kinds(using)
-
-
-def _disown_kinds(using: Tools) -> None:
-    """What kubectl applied (a benchmark's kinds) would be kubectl's too, and a later `helm upgrade` a conflict."""
-    for kind in using.kubectl("get", "crd", "-o", "name").split():
-        if kind.endswith(".rag-operator.dev"):
-            live = json.loads(using.kubectl("get", kind, "-o", "json", "--show-managed-fields"))
-            kept = [entry for entry in live["metadata"]["managedFields"] if entry["manager"] not in FORMER_MANAGERS]
-            change = [{"op": "replace", "path": "/metadata/managedFields", "value": kept}]
-            using.kubectl("patch", kind, "--type=json", "-p", json.dumps(change))
 
 
 @contextmanager

@@ -71,8 +71,9 @@ class Kubernetes:
         return self._run([self.kubectl_program, *arguments], given, deadline)
 
     def install_kinds(self, definitions: Path) -> None:
-        """Apply CustomResourceDefinitions and wait until they are served."""
-        self.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(definitions))
+        """Apply CustomResourceDefinitions as Helm does, so that it may take them on; wait until they are served."""
+        manager = ("--server-side", "--field-manager=helm", "--force-conflicts")
+        self.kubectl("apply", *manager, "-f", str(definitions))
         deadline = time.monotonic() + 30
         while True:
             try:

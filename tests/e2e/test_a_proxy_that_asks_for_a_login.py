@@ -35,7 +35,10 @@ def behind(place: Place) -> Iterator[None]:
         finally:
             place.kubectl("delete", "service", "corp-proxy")
             install(place.tools, *own, namespace=place.namespace)
-            place.wait_ready("ragpipeline", "support")
+            place.told(
+                lambda: "PROXY" not in str(place.get("deployment", "support-query")), "pods are told of none", 60
+            )
+            place.kubectl("rollout", "status", "deployment/support-query", "--timeout=120s")
 
 
 def ready(place: Place) -> dict[str, Any]:

@@ -28,7 +28,7 @@ ORDER BY 1
 
 @dataclass(frozen=True, slots=True)
 class HeldTenant:
-    """A tenant's row, without what pods are told."""
+    """A tenant's row, without what pods are told; in the order of the query's columns."""
 
     id: UUID
     """The incarnation."""
@@ -50,11 +50,11 @@ class Holdings:
 async def read_holdings(tx: Transaction) -> Holdings:
     """In three queries."""
     catalog = tx.catalog
-    tenants = await tx.rows(_TENANTS)
+    tenants = await tx.tuples(_TENANTS)
     schemas = await tx.rows(_SCHEMAS, [catalog.owner, catalog.schema])
     roles = await tx.rows(_ROLES, [f"{catalog.schema}_", catalog.owner, catalog.mark])
     return Holdings(
-        tenants=tuple(HeldTenant(**row) for row in tenants),
+        tenants=tuple(HeldTenant(*row) for row in tenants),
         schemas=tuple(str(row["name"]) for row in schemas),
         roles=tuple(str(row["name"]) for row in roles),
     )
