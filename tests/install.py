@@ -62,13 +62,19 @@ def tools(name: str = "main") -> Tools:
     return Tools(cluster.kubeconfig(), cluster.kubectl())
 
 
+def chosen_images(tag: str = "dev") -> list[str]:
+    """The chart's values for the local images; the tag is that of operator and runtime."""
+    tags = {"operator": tag, "runtime": tag}
+    parts = {key: (f"repository={name}", f"tag={tags.get(key, 'dev')}") for key, name in IMAGES.items()}
+    return [f"images.{key}.{part}" for key, both in parts.items() for part in both]
+
+
 def install(using: Tools, *settings: str, namespace: str = SYSTEM, release: str = RELEASE) -> None:
     """`helm upgrade --install` with the local images, and wait until the operator is available.
 
     The kinds become this release's, whoever installed them on this cluster before.
     """
-    chosen = [f"images.{key}.{part}" for key, name in IMAGES.items() for part in (f"repository={name}", "tag=dev")]
-    values = [word for setting in (*chosen, *settings) for word in ("--set", setting)]
+    values = [word for setting in (*chosen_images(), *settings) for word in ("--set", setting)]
     using.helm(
         "upgrade", "--install", release, str(CHART), "--namespace", namespace, "--create-namespace",
         "--take-ownership", "--force-conflicts", "--wait", "--timeout", "180s", *values,

@@ -12,6 +12,7 @@ BENCHMARKS = {
     "query": ["tests.bench.serve.query"],
     "tenants": ["tests.bench.tenants"],
     "lost": ["tests.bench.lost"],
+    "upgrade": ["tests.bench.upgrade"],
     "steady": ["tests.bench.steady"],
     "fleet": ["tests.bench.fleet"],
     "idle": ["tests.bench.idle"],

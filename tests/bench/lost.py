@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tests.asking import api_key
@@ -124,15 +124,20 @@ def main() -> int:
         address = scene.kubectl("get", "service", "support", "-o", "jsonpath={.spec.clusterIP}")
         load = Load(f"http://{address}:8000", api_key(using, namespace, "acme"), questions(QUESTION, NEW), rate)
         phases = asyncio.run(measure(scene, load))
-    print(f"{rate} requests/s from {CLIENTS} connections; {conditions()}\n")
-    print("| what | s | requests | lost | p50 ms | p99 ms |\n|---|---|---|---|---|---|")
+    print(f"{rate} requests/s from {CLIENTS} connections; {conditions()}\n\n{table(phases)}")
+    return 1 if any(phase.lost for phase in phases) else 0
+
+
+def table(phases: Iterable[Phase]) -> str:
+    """A row a phase."""
+    rows = ["| what | s | requests | lost | p50 ms | p99 ms |", "|---|---|---|---|---|---|"]
     for phase in phases:
         ordered = sorted(phase.latencies)
         p50, p99 = (1000 * ordered[int(len(ordered) * share)] for share in (0.5, 0.99))
         why = ", ".join(f"{kind} {count}" for kind, count in phase.found.items() if kind != "200")
         lost = f"**{phase.lost}**" + (f" ({why})" if why else "")
-        print(f"| {phase.name} | {phase.seconds:.0f} | {len(ordered)} | {lost} | {p50:.1f} | {p99:.1f} |")
-    return 1 if any(phase.lost for phase in phases) else 0
+        rows.append(f"| {phase.name} | {phase.seconds:.0f} | {len(ordered)} | {lost} | {p50:.1f} | {p99:.1f} |")
+    return "\n".join(rows)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from tests.cluster.fixtures import AS_HELM
 from tests.install import ROOT, Tools, alone, install, tools
 
 
@@ -23,7 +24,7 @@ def bench_namespace() -> Iterator[tuple[Tools, str]]:
 
 
 def _made(using: Tools, namespace: str) -> Iterator[tuple[Tools, str]]:
-    using.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
+    using.kubectl("apply", *AS_HELM, "-f", str(ROOT / "crds"))
     using.kubectl("create", "namespace", namespace)
     try:
         options = (f"watchNamespaces={{{namespace}}}", "rbac.aggregateToDefaultRoles=false", "crds.install=false")

@@ -24,6 +24,9 @@ from tests.cluster.namespaces import make_namespace
 from tests.cluster.paths import cluster_folder, clusters_root, users_folder
 from tests.cluster.shared import shared
 
+AS_HELM = ("--server-side", "--field-manager=helm", "--force-conflicts")
+"""For `kubectl apply` of what a chart brings too: a later `helm upgrade` conflicts with none but other managers."""
+
 
 @dataclass(frozen=True)
 class Kubernetes:
@@ -72,8 +75,7 @@ class Kubernetes:
 
     def install_kinds(self, definitions: Path) -> None:
         """Apply CustomResourceDefinitions as Helm does, so that it may take them on; wait until they are served."""
-        manager = ("--server-side", "--field-manager=helm", "--force-conflicts")
-        self.kubectl("apply", *manager, "-f", str(definitions))
+        self.kubectl("apply", *AS_HELM, "-f", str(definitions))
         deadline = time.monotonic() + 30
         while True:
             try:

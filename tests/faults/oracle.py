@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from tests.support.catalog import CATALOGS
 from tests.support.operator import World
 
 KINDS = (
@@ -33,7 +34,6 @@ RELATIONS = """
 SELECT n.nspname, c.relname, c.relkind::text, pg_get_userbyid(c.relowner) FROM pg_class c JOIN pg_namespace n
 ON n.oid = c.relnamespace WHERE n.nspname LIKE 'rag\\_%' ORDER BY 1, 2
 """
-CATALOGS = "SELECT nspname FROM pg_namespace WHERE nspname ~ '^rag_[0-9a-f]{12}$' ORDER BY 1"
 CATALOG_ROWS = """
 SELECT t.namespace, t.name, t.state, t.schema, cardinality(t.api_keys), t.shard, p.open, p.active
 FROM {c}.tenant t LEFT JOIN {c}.pointer p ON p.tenant = t.id ORDER BY t.name

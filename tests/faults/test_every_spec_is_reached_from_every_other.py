@@ -19,10 +19,7 @@ from tests.faults.script import ALL
 from tests.faults.specs import Spec, pipelines, tenants
 from tests.faults.transitions import Installation, Specs
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.skipif(not ALL, reason="has not passed as a whole yet: make test-full"),
-]
+pytestmark = pytest.mark.integration
 SEEDS = range(1, 9) if ALL else (1,)
 EXAMPLES = 3 if ALL else 1
 """Of each seed."""

@@ -16,6 +16,8 @@ from rag_runtime.contract.names import CatalogNames, TenantNames
 from rag_runtime.contract.tenant import tenant_ddl
 
 PASSWORD = "a-test-password"
+CATALOGS = "SELECT nspname FROM pg_namespace WHERE nspname ~ '^rag_[0-9a-f]{12}$' ORDER BY 1"
+"""The schemas of all in a database."""
 
 
 def api_key_of(name: str) -> str:

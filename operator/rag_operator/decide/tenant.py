@@ -67,7 +67,7 @@ def served_check(index: IndexFacts | None, run: RunState, run_message: str, *, s
         return Check(
             None, Reason.ROLLING_OUT, f"{index.behind} of {index.live_leases} query pods don't have the revision yet"
         )
-    return Check(True, Reason.READY, f"revision {index.active} answers on {index.live_leases} query pods")
+    return Check(True, Reason.READY, f"revision {index.active} answers on every query pod")
 
 
 def _unbuilt(run: RunState, run_message: str, suspended: bool) -> Check:

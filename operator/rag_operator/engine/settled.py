@@ -79,8 +79,11 @@ def mark_of_child(live: Object) -> str:
 
 
 def catalog_mark(row: TenantRow | Glance, leases: Iterable[Lease]) -> int:
-    """What a tenant's conditions take from its catalog, as a number within this process."""
+    """What a tenant's conditions take from its catalog, as a number within this process.
+
+    How many pods answer is no part of it: each that comes or goes would have all tenants looked at, and written.
+    """
     live = [lease for lease in leases if lease.live]
     behind = sum(lease.applied < row.promotion for lease in live)
     failures = [failure for lease in live if (failure := lease.failures.get(str(row.id)))]
-    return hash((row.mark, len(live), behind, *failures))
+    return hash((row.mark, bool(live), (behind, len(live)) if behind else None, *failures[:1]))

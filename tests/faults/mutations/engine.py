@@ -203,4 +203,22 @@ MUTATIONS = (
         "unit/decide/test_conditions_tell_what_holds_and_what_to_mend.py"
         "::test_a_tenant_is_not_ready_while_one_live_pod_lags_behind_its_promotion",
     ),
+    Mutation(
+        "how many pods answer is part of what a tenant looks like",
+        "each query pod that an autoscaler adds has ten thousand tenants looked at",
+        f"{ENGINE}/settled.py",
+        "bool(live), (behind, len(live)) if behind else None,",
+        "len(live), behind,",
+        "unit/engine/test_a_resync_looks_only_at_what_differs.py"
+        "::test_how_many_pods_answer_is_no_difference_and_how_many_are_behind_is",
+    ),
+    Mutation(
+        "a tenant's status counts the pods that answer",
+        "each query pod that an autoscaler adds has ten thousand tenants written",
+        "operator/rag_operator/decide/tenant.py",
+        'f"revision {index.active} answers on every query pod"',
+        'f"revision {index.active} answers on {index.live_leases} query pods"',
+        "integration/operator/test_an_idle_operator_writes_nothing.py"
+        "::test_query_pods_that_come_and_go_are_written_of_at_no_tenant",
+    ),
 )

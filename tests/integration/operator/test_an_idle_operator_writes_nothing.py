@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests.support.operator import HANDBOOK, World, eventually, pipeline, tenant
+from tests.support.revisions import build_revision, pods_serve
 
 pytestmark = pytest.mark.integration
 TENANTS = 5
@@ -32,3 +33,22 @@ def test_resyncs_of_settled_tenants_write_nothing_but_the_lease(here: World, dat
     renewals = [e for e in audit.writes(mark, user=here.user) if e.resource == "leases"]
     assert renewals, "the audit log shows this operator's writes at all"
     assert not writes
+
+
+def test_query_pods_that_come_and_go_are_written_of_at_no_tenant(here: World, database: str) -> None:
+    """An autoscaler moves them all day: thousands of tenants would be written each time."""
+    replica = here.operator(resync_seconds="2")
+    here.apply(pipeline(chunking={"size": 100}), tenant(suspend=True), HANDBOOK, here.database_secret(database))
+    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected")
+    build_revision(here, "acme", 100)
+    pods_serve(database, "pod-0")
+    here.wait_condition("ragtenant", "acme", "Ready", "Ready")
+    time.sleep(2)
+    mark = here.api.audit.mark()
+    for pods in (("pod-0", "pod-1", "pod-2"), ("pod-2",)):
+        pods_serve(database, *pods)
+        seen = replica.scrape().of("rag_operator_resyncs_total")
+        eventually(lambda: replica.scrape().of("rag_operator_resyncs_total") >= seen + 2, "two resyncs")  # noqa: B023
+    assert not [entry for entry in here.api.audit.writes(mark, user=here.user) if entry.resource == "ragtenants"]
+    pods_serve(database)
+    here.wait_condition("ragtenant", "acme", "Ready", "NoPodsReady")

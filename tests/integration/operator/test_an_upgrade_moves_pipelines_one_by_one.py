@@ -7,21 +7,17 @@ import json
 import time
 from typing import Any
 
-import psycopg
 import pytest
 
 from tests.support.operator import HANDBOOK, World, eventually, pipeline, secret, tenant
 from tests.support.redis import RedisServer
+from tests.support.revisions import pods_serve
 from tests.support.rollouts import rollout_fails, rollouts_end
 
 pytestmark = pytest.mark.integration
 IMAGE = "registry.example:5000/mirror/runtime"
 TENANTS = {"apple": 2, "cherry": 0, "plum": 1}
 ORDER = ["cherry", "plum", "apple"]
-LEASE = """
-INSERT INTO {}.reader_lease (pod, applied, pinned, expires_at) VALUES ('test', 1000, 1000, now() + interval '1 hour')
-"""
-CATALOGS = r"SELECT nspname FROM pg_namespace WHERE nspname ~ '^rag_[0-9a-f]{12}$'"
 
 
 def _image(here: World, name: str, kind: str = "deployment") -> str:
@@ -62,11 +58,7 @@ def fleet(here: World, database: str, redis_server: RedisServer) -> World:
     with rollouts_end(here):
         for name in TENANTS:
             here.wait_condition("ragpipeline", name, "DatabaseReady", "AsExpected")
-        with psycopg.connect(database, autocommit=True) as admin:
-            for (schema,) in admin.execute(CATALOGS).fetchall():
-                admin.execute(f"SET ROLE {schema}_owner")
-                admin.execute(LEASE.format(schema))
-                admin.execute("RESET ROLE")
+        pods_serve(database, "test")
         for name, number in TENANTS.items():
             here.wait_condition("ragpipeline", name, "Ready", "Ready", 90)
             eventually(lambda n=name, k=number: _status(here, n)["tenants"]["total"] == k, "the counts")  # type: ignore[misc]

@@ -6,12 +6,10 @@ import base64
 import json
 from typing import Any
 
-import psycopg
 import pytest
-import yaml
 
-from rag_runtime.contract.config import IndexShape, IngestConfig
 from tests.support.operator import HANDBOOK, World, eventually, pipeline, tenant
+from tests.support.revisions import build_revision
 
 pytestmark = pytest.mark.integration
 FIELDS = {"time", "level", "logger", "message", "audit", "action", "operator", "kind", "namespace", "name", "uid"}
@@ -32,36 +30,6 @@ def event_said(here: World, reason: str) -> str:
     return str(items[-1]["message"]) if items else ""
 
 
-def shape(here: World, name: str) -> tuple[IndexShape, str]:
-    """What the tenant's Job would build, and the catalog's schema."""
-    cron = here.get("cronjob", f"{name}-ingest") or {}
-    volumes = cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]["volumes"]
-    config_map = next(v["configMap"]["name"] for v in volumes if v["name"] == "config")
-    (text,) = (here.get("configmap", config_map) or {})["data"].values()
-    config = IngestConfig.model_validate(yaml.safe_load(text))
-    return config.shape, config.database.schema_
-
-
-def build(here: World, name: str, size: int) -> None:
-    """An empty revision of chunks of that size, made by the tenant's own login as its Job does."""
-    eventually(lambda: shape(here, name)[0].chunking.size == size, f"the configuration asks for {size}")
-    wanted, c = shape(here, name)
-    login = here.secret(f"{name}-ingest-db")
-    place = f"host={login['host']} port={login['port']} dbname={login['dbname']}"
-    with psycopg.connect(
-        place, user=login["ingest.username"], password=login["ingest.password"], autocommit=True
-    ) as session:
-
-        def call(query: str, *params: object) -> Any:
-            row = session.execute(query.format(c=c), params).fetchone()
-            return row[0] if row else None
-
-        number = call("SELECT {c}.create_revision(%s::jsonb, %s)", wanted.canonical(), wanted.spec_hash)
-        epoch = call("SELECT epoch FROM {c}.take('Index', %s, 0, 'test', '1 min')", number)
-        call("SELECT {c}.build_index(%s)", number)
-        call("SELECT {c}.finish(%s, %s)", number, epoch)
-
-
 def _patched(here: World, hand: str, what: str, patch: dict[str, Any]) -> None:
     here.kubectl("patch", what, "--type=merge", f"--field-manager={hand}", "-p", json.dumps(patch))
 
@@ -72,10 +40,10 @@ def test_promotion_rollback_rotation_and_pause_name_the_hand_that_caused_them(he
     here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected")
     assert said(here, "CatalogMade")["changedBy"] == "kubectl-client-side-apply"
 
-    build(here, "acme", 100)
+    build_revision(here, "acme", 100)
     assert said(here, "Promoted")["revision"] == 1
     here.apply(pipeline(chunking={"size": 120}))
-    build(here, "acme", 120)
+    build_revision(here, "acme", 120)
     second = said(here, "Promoted", 2)
     assert (second["kind"], second["name"], second["revision"], second["formerRevision"]) == ("RagTenant", "acme", 2, 1)
     assert second["changedBy"] == "kubectl-client-side-apply"

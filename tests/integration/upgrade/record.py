@@ -18,7 +18,8 @@ import psycopg
 import pytest
 
 from tests.cluster.fixtures import Kubernetes
-from tests.integration.upgrade.recording import CATALOGS, RECORDED, write
+from tests.integration.upgrade.recording import RECORDED, write
+from tests.support.catalog import CATALOGS
 from tests.support.operator import HANDBOOK, World, eventually, pipeline, tenant, world
 from tests.support.redis import RedisServer
 from tests.support.rollouts import job_runs, rollouts_end

@@ -22,6 +22,7 @@ from rag_operator.api import names
 from rag_operator.build import config
 from rag_operator.decide.tenant import run_request
 from rag_runtime.contract.config import IngestConfig
+from tests.support.catalog import CATALOGS
 from tests.support.operator import World
 from tests.support.postgres import INSTALLED, SUPERUSER, Server
 
@@ -47,7 +48,6 @@ PATHS = {
 }
 NOT_OURS = ("kube-root-ca.crt", "default")
 MERGE = "application/merge-patch+json"
-CATALOGS = r"SELECT nspname FROM pg_namespace WHERE nspname ~ '^rag_[0-9a-f]{12}$'"
 ROLES = """
 SELECT rolname, rolcanlogin, rolinherit, rolconnlimit, shobj_description(oid, 'pg_authid') FROM pg_roles
 WHERE rolname ~ '^rag_[0-9a-f]{12}_' ORDER BY 1

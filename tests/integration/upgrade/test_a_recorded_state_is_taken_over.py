@@ -21,8 +21,9 @@ from rag_operator.api.names import FIELD_MANAGER_PIPELINE, FIELD_MANAGER_REPLICA
 from rag_operator.kube.status import STATUS_MANAGER
 from rag_runtime.contract.catalog import CATALOG_VERSION
 from rag_runtime.contract.tenant import TENANT_VERSION
-from tests.integration.upgrade.recording import CATALOGS, RECORDED, Loading
+from tests.integration.upgrade.recording import RECORDED, Loading
 from tests.support import postgres
+from tests.support.catalog import CATALOGS
 from tests.support.operator import World, eventually
 from tests.support.redis import RedisServer
 from tests.support.rollouts import job_runs, rollouts_end

@@ -95,6 +95,13 @@ def test_the_mark_changes_with_all_that_conditions_tell(row: dict[str, Any], lea
     assert catalog_mark(replace(ROW), [LEASE]) == catalog_mark(ROW, [LEASE])
 
 
+def test_how_many_pods_answer_is_no_difference_and_how_many_are_behind_is() -> None:
+    pods = [replace(LEASE, pod=f"pod-{number}") for number in range(3)]
+    assert len({catalog_mark(ROW, pods[:count]) for count in (1, 2, 3)}) == 1
+    behind = [[replace(pod, applied=3) for pod in pods[:count]] + pods[count:] for count in range(3)]
+    assert len({catalog_mark(ROW, leases) for leases in behind}) == 3
+
+
 def test_a_status_of_a_child_is_no_difference_and_its_content_is() -> None:
     cron = {"metadata": {"uid": "u", "generation": 2, "resourceVersion": "10"}}
     ran = {"metadata": {"uid": "u", "generation": 2, "resourceVersion": "11"}}
