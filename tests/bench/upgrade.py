@@ -28,7 +28,7 @@ from tests.support.load import Load, Phase, questions, running
 from tests.support.operator import eventually
 
 FORMER = "0f2f944"
-"""The newest commit that was called a release of issue 3."""
+"""The last commit before query logins took turns; there is no release yet."""
 OLD, NEW = "0.0.9", "dev"
 RATE, SETTLE = 50, 5.0
 QUESTION = "What does the operator write when idle?"

@@ -220,5 +220,6 @@ MUTATIONS = (
         'f"revision {index.active} answers on {index.live_leases} query pods"',
         "integration/operator/test_an_idle_operator_writes_nothing.py"
         "::test_query_pods_that_come_and_go_are_written_of_at_no_tenant",
+        api=True,
     ),
 )
