@@ -162,7 +162,7 @@ class Stale:
 
 @dataclass(slots=True)
 class Swapping:
-    """Once, between a look at the object whose path ends so and whatever follows from it, `swap` is done."""
+    """Once, between a look at the object whose path ends so and the write that follows from it, `swap` is done."""
 
     path: str
     swap: Callable[[], None]
@@ -170,12 +170,8 @@ class Swapping:
     done: bool = False
 
     async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse | None:
-        if self.begun or request.method != "GET" or not request.path.endswith(self.path):
-            return None
-        async with await forward(request) as answer:
-            status, body = answer.status, await answer.read()
-        if status == 200 and not self.begun:
+        if not self.begun and request.method in ("PATCH", "DELETE") and request.path.endswith(self.path):
             self.begun = True
             await asyncio.to_thread(self.swap)
             self.done = True
-        return web.Response(status=status, body=body, content_type="application/json")
+        return None
