@@ -20,11 +20,19 @@ def _reasons(here: World) -> list[str]:
     return sorted(here.kubectl("get", "ragtenants", "-o", f"jsonpath={path}").split())
 
 
-def test_no_more_at_once_than_the_pipeline_allows_and_the_next_when_one_has_gone(here: World, database: str) -> None:
-    here.operator()
+def _laid_and_looked_at_at_once(here: World, database: str) -> None:
+    """All tenants are there with their schemas when an operator begins that may ingest them."""
+    former = here.operator()
     here.apply(pipeline(ingestion={"maxConcurrentJobs": FEW}), HANDBOOK, here.database_secret(database))
-    here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected")
+    here.apply(*(tenant(f"t{n}", suspend=True) for n in range(MANY)))
+    eventually(lambda: _reasons(here) == ["Suspended"] * MANY, "all are laid", 60)
+    former.stop()
     here.apply(*(tenant(f"t{n}") for n in range(MANY)))
+    here.operator()
+
+
+def test_no_more_at_once_than_the_pipeline_allows_and_the_next_when_one_has_gone(here: World, database: str) -> None:
+    _laid_and_looked_at_at_once(here, database)
     shared = ["Ingesting"] * FEW + ["WaitingForSlot"] * (MANY - FEW)
     eventually(lambda: _reasons(here) == shared, "slots are taken", 60)
     assert len(_jobs(here)) == FEW
