@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tests.asking import api_key
@@ -99,11 +99,11 @@ def disturbances(scene: Scene) -> dict[str, Callable[[], None]]:
     }
 
 
-async def measure(scene: Scene, load: Load) -> list[Phase]:
-    """Every disturbance under load, each with the time it needs to settle."""
+async def measure(steps: Mapping[str, Callable[[], None]], load: Load) -> list[Phase]:
+    """Every step under load, each with the time it needs to settle."""
     phases = []
     async with running(load):
-        for name, disturb in disturbances(scene).items():
+        for name, disturb in steps.items():
             print(f"· {name}", file=sys.stderr, flush=True)
             load.phase, began = Phase(name), time.monotonic()
             await asyncio.to_thread(disturb)
@@ -123,7 +123,7 @@ def main() -> int:
         scene.ready()
         address = scene.kubectl("get", "service", "support", "-o", "jsonpath={.spec.clusterIP}")
         load = Load(f"http://{address}:8000", api_key(using, namespace, "acme"), questions(QUESTION, NEW), rate)
-        phases = asyncio.run(measure(scene, load))
+        phases = asyncio.run(measure(disturbances(scene), load))
     print(f"{rate} requests/s from {CLIENTS} connections; {conditions()}\n\n{table(phases)}")
     return 1 if any(phase.lost for phase in phases) else 0
 

@@ -17,20 +17,21 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tests.asking import api_key
-from tests.bench.lost import Scene, table
+from tests.bench.lost import Scene, measure, table
 from tests.bench.place import PIPELINE, apply, conditions, pages, resources
 from tests.install import CHART, RELEASE, ROOT, Tools, alone, chosen_images, tools
-from tests.support.load import Load, Phase, questions, running
+from tests.support.load import Load, questions
 from tests.support.operator import eventually
 
 FORMER = "0f2f944"
 """The last commit before query logins took turns; there is no release yet."""
 OLD, NEW = "0.0.9", "dev"
-RATE, SETTLE = 50, 5.0
+RATE = 50
 QUESTION = "What does the operator write when idle?"
 _RELEASE_IMAGES = "from tests.cluster import backend; backend.choose('main').release_images('{}')"
 
@@ -115,26 +116,22 @@ class Releases:
         self.scene.ready()
 
 
-async def measure(releases: Releases, load: Load) -> list[Phase]:
-    """Each step under load, with the time it needs to settle; what was kept is asked after each."""
-    steps: dict[str, Callable[[], None]] = {
+def steps(releases: Releases) -> dict[str, Callable[[], None]]:
+    """What is done, by what it is called in the table; after each, what was kept is asked."""
+    before = releases.kept()
+
+    def checked(act: Callable[[], None]) -> None:
+        act()
+        assert releases.kept() == before, "data, identities and stores are as before"
+
+    acts: dict[str, Callable[[], None]] = {
         "nothing, for comparison": lambda: time.sleep(5),
         "upgraded": releases.upgrade,
         "the query pods' login rotated": releases.rotate,
         "rolled back": releases.rollback,
         "upgraded again": releases.upgrade,
     }
-    phases, before = list[Phase](), releases.kept()
-    async with running(load):
-        for name, step in steps.items():
-            print(f"· {name}", file=sys.stderr, flush=True)
-            load.phase, began = Phase(name), time.monotonic()
-            await asyncio.to_thread(step)
-            await asyncio.sleep(SETTLE)
-            load.phase.seconds = time.monotonic() - began
-            phases.append(load.phase)
-            assert releases.kept() == before, "data, identities and stores are as before"
-    return phases
+    return {name: partial(checked, act) for name, act in acts.items()}
 
 
 @contextmanager
@@ -159,7 +156,7 @@ def main() -> int:
     with alone(using), former(revision) as chart, installed(using, chart) as (releases, namespace):
         address = f"http://{using.get('service', 'support', namespace)['spec']['clusterIP']}:8000"
         load = Load(address, api_key(using, namespace, "acme"), questions(QUESTION, 4), RATE)
-        phases = asyncio.run(measure(releases, load))
+        phases = asyncio.run(measure(steps(releases), load))
     print(f"from {revision} to this checkout, {RATE} requests/s; {conditions()}\n\n{table(phases)}")
     return 1 if any(phase.lost for phase in phases) else 0
 
