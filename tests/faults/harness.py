@@ -40,7 +40,7 @@ class Stage:
     wire: ApiWire
     sql: SqlWire
 
-    def start(self, lease: str = "", workers: str = "16") -> OperatorProcess:
+    def start(self, lease: str = "", workers: str = "") -> OperatorProcess:
         """A new operator process. It has a Lease of its own unless told: nobody waits for the term of a dead one."""
         self.script.revive()
         replica = self.through.operator(

@@ -6,14 +6,15 @@ import time
 
 import pytest
 
+from rag_operator.engine.queue import WIDTH
 from tests.faults.conftest import Stages
 from tests.faults.harness import Stage
 from tests.support import postgres
 from tests.support.operator import HANDBOOK, eventually, pipeline, tenant
 
 pytestmark = pytest.mark.integration
-MANY = 12
-WORKERS = "6"
+MANY = WIDTH + 8
+WORKERS = str(WIDTH + 2)
 """Fewer than there are tenants on the database that hangs."""
 SOON = 10.0
 """Seconds; a transaction on a database that hangs takes 30."""

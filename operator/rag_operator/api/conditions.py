@@ -127,6 +127,12 @@ def is_true(conditions: Iterable[Condition], kind: str) -> bool:
     return found is not None and found.status is ConditionStatus.TRUE
 
 
+def newest_change(conditions: Iterable[Condition]) -> datetime | None:
+    """When a status changed last; None where none has a time yet."""
+    times = [c.last_transition_time for c in conditions if c.last_transition_time]
+    return datetime.fromisoformat(max(times)) if times else None
+
+
 def merge(old: Sequence[Condition], new: Sequence[Condition], now: datetime) -> tuple[Condition, ...]:
     """The new statements, each with the time since when its status holds.
 

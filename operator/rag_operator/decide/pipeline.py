@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
-from rag_operator.api.conditions import Condition, ConditionType, Reason, condition
+from rag_operator.api.conditions import Condition, ConditionType, Reason, condition, newest_change
 from rag_operator.decide.checks import GOOD, RECONCILING, Check, first_trouble
+
+MOVING_PERIOD, STANDING_PERIOD = 2.0, 30.0
+"""Seconds between looks at a pipeline that is on its way: while it moves, and once it has stood for five minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,16 @@ def parts(facts: PipelineFacts) -> tuple[Check, ...]:
 def stopped(facts: PipelineFacts) -> bool:
     """Whether it gets no further until something is mended."""
     return any(check.blocked for check in (*parts(facts), rollout_check(facts.query)))
+
+
+def starting_period(said: Iterable[Condition], now: datetime) -> float:
+    """Seconds to the next look at what is on its way: often while it moves, rarely where it has stood still for long.
+
+    Pods that don't start and leases that come late are told by nothing.
+    """
+    since = newest_change(said)
+    still = (now - since).total_seconds() if since else 0.0
+    return min(max(still / 10, MOVING_PERIOD), STANDING_PERIOD)
 
 
 def conditions(facts: PipelineFacts) -> tuple[Condition, ...]:

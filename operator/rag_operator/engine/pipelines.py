@@ -54,7 +54,6 @@ from rag_operator.stores.redis import ping, port_of
 from rag_runtime.contract.config import EmbeddingProfile
 
 log = logging.getLogger(__name__)
-STARTING_PERIOD = 2.0
 ROLLING_PERIOD = 5.0
 """While new pods come beside those that serve: nothing tells why one doesn't start."""
 READY_PERIOD = 60.0
@@ -165,10 +164,11 @@ class PipelineReconciler:
         return again if bound.closing is None else min(again, bound.closing)
 
     def _next_look(self, facts: decide.PipelineFacts, new: RagPipelineStatus, placed: Placed) -> float:
+        starting = decide.starting_period(new.conditions, self._context.now())
         if not is_true(new.conditions, ConditionType.READY):
-            return BACK_OFF if decide.stopped(facts) else STARTING_PERIOD
+            return BACK_OFF if decide.stopped(facts) else starting
         if any(extra.ok is None for extra in facts.extras):
-            return STARTING_PERIOD
+            return starting
         if placed.left is not None:
             return min(READY_PERIOD, placed.left)
         return READY_PERIOD if facts.query is None or facts.query.complete else ROLLING_PERIOD

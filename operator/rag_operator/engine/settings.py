@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from rag_operator.build.common import Proxy, Release
 
 PREFIX = "RAG_OPERATOR_"
-WORKERS = 64
-"""Reconciles at once, of all databases; the queue bounds those of one."""
+WORKERS = 256
+"""Reconciles at once, of all databases; the queue bounds those of one, so that sixteen may hang and others go on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,11 +98,13 @@ class TenantReconciler:
         if isinstance(bound, Check):
             await self._write(live, replace(facts, pipeline=bound), None)
             return None
-        if FINALIZER not in tenant.metadata.finalizers:
+        bare = FINALIZER not in tenant.metadata.finalizers
+        new = bare and not tenant.status.conditions
+        if bare:
             live = await add_finalizer(self._context, TENANT, live)
             tenant = parse_tenant(live)
         try:
-            return await self._bring(key, live, tenant, bound)
+            return await self._bring(key, live, tenant, bound, new=new)
         except REFUSALS as refused:
             await self._write(live, replace(facts, spec=refusal(refused)), None)
             return BACK_OFF
@@ -137,10 +139,10 @@ class TenantReconciler:
             return None
         return Check(None, Reason.PIPELINE_NOT_READY, f"RagPipeline {pipeline.name} is not bound to its database yet")
 
-    async def _bring(self, key: Key, live: Object, tenant: RagTenant, binding: Binding) -> float | None:
+    async def _bring(self, key: Key, live: Object, tenant: RagTenant, binding: Binding, *, new: bool) -> float | None:
         facts = decide.TenantFacts(tenant.metadata.generation, suspended=tenant.spec.suspend)
         try:
-            laid = await self._lay(key, live, tenant, binding)
+            laid = await self._lay(key, live, tenant, binding, new=new)
         except QueryLoginNeeded as needed:
             pipeline = pipeline_key(live)
             self._context.shards.setdefault(pipeline, set()).add(needed.shard)
@@ -153,16 +155,19 @@ class TenantReconciler:
         self._context.incarnations[laid.sight.row.id] = key
         return await self._ingest(key, live, tenant, laid, facts)
 
-    async def _lay(self, key: Key, live: Object, tenant: RagTenant, binding: Binding) -> Laid:
-        """Secrets first, since their content is the truth; then schema, roles and hashes in the database."""
+    async def _lay(self, key: Key, live: Object, tenant: RagTenant, binding: Binding, *, new: bool) -> Laid:
+        """Secrets first, since their content is the truth; then schema, roles and hashes in the database.
+
+        `new`: nothing was made for it yet, so that no Secret is looked for.
+        """
         api, name = self._context.api, names.ingest_database_secret(key.name)
         fresh_key = KEY_PREFIX + self._context.new_password()
-        api_key = found(await ensure_secret(api, ingest.api_key_secret(tenant, fresh_key)))
+        api_key = found(await ensure_secret(api, ingest.api_key_secret(tenant, fresh_key), new=new))
         sight = await self._before(key, live, tenant, binding)
         before = sight.row if sight else None
         incarnation = before.id if before else self._context.new_id()
         login = TenantNames(binding.catalog, incarnation, key.name).ingestion
-        login_secret = await api.get(SECRET, key.namespace, name)
+        login_secret = None if new else await api.get(SECRET, key.namespace, name)
         held = found(login_secret).data.get("ingest.password", b"").decode() if login_secret else ""
         password = held or self._context.new_password()
         place = database_place(binding.address)

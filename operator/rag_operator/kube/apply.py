@@ -46,10 +46,14 @@ async def apply_child(api: Api, manifest: Object, manager: str) -> Object:
     return await api.apply(kind, stamped, manager)
 
 
-async def ensure_secret(api: Api, manifest: Object) -> Object:
-    """Create a Secret of random content once; what exists stays as it is, since its content is the truth."""
+async def ensure_secret(api: Api, manifest: Object, *, new: bool = False) -> Object:
+    """Create a Secret of random content once; what exists stays as it is, since its content is the truth.
+
+    `new`: none is looked for. ConflictError where there is one all the same.
+    """
     meta = manifest["metadata"]
-    return await _ensured(api, manifest, await api.get(SECRET, meta["namespace"], meta["name"]))
+    live = None if new else await api.get(SECRET, meta["namespace"], meta["name"])
+    return await _ensured(api, manifest, live)
 
 
 async def sync_secret(api: Api, manifest: Object, live: Object | None) -> Object:

@@ -77,7 +77,7 @@ _SETTLE = SQL("""
 UPDATE {c}.tenant SET uid = %(uid)s, state = 'Active', api_keys = %(keys)s, config = %(config)s,
   credential_version = %(credential)s, schema_version = %(version)s, changed_at = now() WHERE id = %(id)s
 """)
-_OPEN = SQL("UPDATE {c}.pointer SET open = true WHERE tenant = %s AND NOT open")
+_OPEN = SQL("UPDATE {c}.pointer SET open = true WHERE tenant = %s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,5 +262,6 @@ async def _settle(tx: Transaction, row: TenantRow, request: TenantRequest, versi
         "version": version,
     }
     await tx.change(_SETTLE, values)
-    await tx.change(_OPEN, [row.id])
+    if row.laid and not row.open:
+        await tx.change(_OPEN, [row.id])
     await tell_pods(tx, row.id)

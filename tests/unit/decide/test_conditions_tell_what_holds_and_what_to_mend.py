@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
-from rag_operator.api.conditions import Condition, Reason, find
+from rag_operator.api.conditions import Condition, Reason, find, merge
 from rag_operator.decide import pipeline, tenant
 from rag_operator.decide.checks import GOOD, Check
 
@@ -141,3 +142,13 @@ def test_a_tenant_that_something_will_wake_asks_for_no_look() -> None:
         replace(TENANT, sources=Check(False, Reason.SOURCE_NOT_FOUND, "create it")),
     )
     assert all(tenant.next_look(facts) is not None for facts in moves)
+
+
+def test_a_pipeline_on_its_way_is_looked_at_often_while_it_moves_and_rarely_once_it_stands() -> None:
+    then = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
+    starting = replace(QUERY, ready=0, live_leases=0)
+    said = merge((), pipeline.conditions(replace(PIPELINE, database=DOWN, query=starting)), then)
+    moved = merge(said, pipeline.conditions(replace(PIPELINE, query=starting)), then + timedelta(seconds=100))
+    after = [pipeline.starting_period(moved, then + timedelta(seconds=100 + still)) for still in (0, 19, 60, 3600)]
+    assert after == [2, 2, 6, 30]
+    assert pipeline.starting_period(pipeline.conditions(PIPELINE), then) == 2
