@@ -137,6 +137,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   value: {{ $names := list }}{{ range .Values.images.pullSecrets }}{{ $names = append $names .name }}{{ end }}{{ join "," $names | quote }}
 - name: RAG_OPERATOR_ROLLOUT_PAUSE_SECONDS
   value: {{ .Values.rollout.pauseSeconds | quote }}
+- name: RAG_OPERATOR_LOGIN_GRACE_SECONDS
+  value: {{ .Values.rotation.graceSeconds | quote }}
 - name: RAG_OPERATOR_HTTPS_PROXY
   value: {{ include "rag-operator.proxy" (list "https" .Values.proxy) }}
 - name: RAG_OPERATOR_HTTP_PROXY

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
+import msgspec
 from kubernetes.aio import client, config
 
 from rag_operator.kube.clock import ServerClock
@@ -156,7 +157,7 @@ class Api:
             )
             async with response:
                 async for line in response.content:
-                    event: Object = json.loads(line)
+                    event: Object = msgspec.json.decode(line)
                     if event["type"] == "ERROR":
                         status = event["object"]
                         raise error_of(int(status.get("code", 500)), str(status.get("message", "")), None)
@@ -175,7 +176,7 @@ class Api:
     async def _json(self, method: str, kind: Kind, path: str, body: Object | None = None, **how: Any) -> Object | None:
         text = await self._call(method, kind, path, body, **how)
         with _of_the_api(f"{method} {kind.plural}"):
-            parsed: Object | None = json.loads(text) if text is not None else None
+            parsed: Object | None = msgspec.json.decode(text) if text is not None else None
         return parsed
 
     async def _call(  # noqa: PLR0913  one place where a call is made

@@ -23,7 +23,8 @@ p.active, p.shape, coalesce(p.version, 0) AS version, coalesce(p.token, '') AS t
 coalesce(p.promotion, 0) AS promotion, coalesce(p.seq, 0) AS seq, coalesce(p.summary, '{{}}') AS summary
 """
 _MARK = "hashtextextended(row(t, p)::text, 0) AS mark"
-_FROM = "FROM {c}.tenant t LEFT JOIN {c}.pointer p ON p.tenant = t.id"
+_POINTER = "LEFT JOIN {c}.pointer p ON p.tenant = t.id"
+_FROM = f"FROM {{c}}.tenant t {_POINTER}"
 _READ = SQL(f"SELECT {_COLUMNS}, {_MARK} {_FROM} WHERE t.namespace = %s AND t.name = %s")
 _GLANCE = SQL(f"SELECT t.namespace, t.name, t.id, coalesce(p.promotion, 0) AS promotion, {_MARK} {_FROM}")
 ROLES = SQL("""
@@ -100,7 +101,22 @@ async def glance(tx: Transaction) -> list[Glance]:
 async def read_tenant(tx: Transaction, namespace: str, name: str) -> TenantRow | None:
     """One tenant, or None."""
     row = await tx.row(_READ, [namespace, name])
-    return TenantRow(**{**row, "api_keys": tuple(row["api_keys"])}) if row else None
+    return _tenant(row) if row else None
+
+
+def returning(change: str) -> SQL:
+    """The statement that changes one tenant's row and answers as `changed_tenant` reads it."""
+    return SQL(f"WITH t AS ({change} RETURNING *) SELECT {_COLUMNS}, {_MARK} FROM t {_POINTER}")
+
+
+async def changed_tenant(tx: Transaction, change: SQL, values: Mapping[str, Any]) -> TenantRow | None:
+    """A tenant as a statement of `returning` leaves it; None where it found none."""
+    rows = await tx.change(change, values)
+    return _tenant(rows[0]) if rows else None
+
+
+def _tenant(row: DictRow) -> TenantRow:
+    return TenantRow(**{**row, "api_keys": tuple(row["api_keys"])})
 
 
 async def read_roles(tx: Transaction, row: TenantRow) -> dict[str, DictRow]:

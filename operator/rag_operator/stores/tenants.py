@@ -29,8 +29,10 @@ from rag_operator.stores.tenant_rows import (
     DEACTIVATED,
     ERASING,
     TenantRow,
+    changed_tenant,
     read_roles,
     read_tenant,
+    returning,
     tell_pods,
 )
 from rag_operator.stores.transaction import Transaction
@@ -62,7 +64,7 @@ _SHARD = SQL("""
 SELECT l.shard, count(t.id) AS readers FROM {c}.query_login l LEFT JOIN {c}.tenant t ON t.shard = l.shard
 GROUP BY l.shard ORDER BY l.shard
 """)
-_INSERT = SQL("""
+_INSERT = returning("""
 INSERT INTO {c}.tenant (id, namespace, name, uid, state, schema, reader, ingestion, shard)
 VALUES (%(id)s, %(namespace)s, %(name)s, %(uid)s, 'Active', %(schema)s, %(reader)s, %(ingestion)s, %(shard)s)
 """)
@@ -73,7 +75,7 @@ _CREATE_SCHEMA = SQL("CREATE SCHEMA {s} AUTHORIZATION {owner}")
 _INSERT_POINTER = SQL("INSERT INTO {c}.pointer (tenant, schema, login) VALUES (%s, %s, %s)")
 _FORGET_INDEX = SQL("UPDATE {c}.pointer SET active = NULL, shape = NULL, summary = '{{}}' WHERE tenant = %s")
 _BUMP = SQL("SELECT {c}.bump(%s)")
-_SETTLE = SQL("""
+_SETTLE = returning("""
 UPDATE {c}.tenant SET uid = %(uid)s, state = 'Active', api_keys = %(keys)s, config = %(config)s,
   credential_version = %(credential)s, schema_version = %(version)s, changed_at = now() WHERE id = %(id)s
 """)
@@ -113,17 +115,17 @@ async def ensure_tenant(tx: Transaction, request: TenantRequest, steps: Sequence
         _check(found, request, steps)
     row = found or await _insert(tx, request)
     laid = await read_roles(tx, row)
-    changed = await _ensure_roles(tx, row, request, laid)
     version = row.schema_version
-    if not laid[row.ingestion]["schema"]:
-        await _lay_schema(tx, row)
-        changed, version = True, TENANT_VERSION
+    async with tx.together():
+        changed = await _ensure_roles(tx, row, request, laid)
+        if not laid[row.ingestion]["schema"]:
+            await _lay_schema(tx, row)
+            changed, version = True, TENANT_VERSION
+        if not row.laid:
+            await tx.change(_INSERT_POINTER, [row.id, row.schema, row.ingestion])
     version = await _migrated(tx, row, version, steps)
-    if not row.laid:
-        await tx.change(_INSERT_POINTER, [row.id, row.schema, row.ingestion])
     if found is None or changed or not row.laid or _differs(row, request, version):
-        await _settle(tx, row, request, version)
-        return await read_tenant(tx, request.namespace, request.name) or row
+        return await _settle(tx, row, request, version)
     return row
 
 
@@ -195,11 +197,7 @@ async def _insert(tx: Transaction, request: TenantRequest) -> TenantRow:
         "ingestion": names.ingestion,
         "shard": await _shard(tx),
     }
-    await tx.change(_INSERT, values)
-    row = await read_tenant(tx, request.namespace, request.name)
-    if row is None:
-        raise StoreTrouble(f"the row of tenant {request.namespace}/{request.name} vanished", Reason.RECONCILING)
-    return row
+    return await _changed(tx, _INSERT, values, request)
 
 
 async def _shard(tx: Transaction) -> int:
@@ -252,7 +250,14 @@ def _differs(row: TenantRow, request: TenantRequest, version: int) -> bool:
     return (row.uid, row.state, row.open, row.api_keys, row.config, row.schema_version) != wanted
 
 
-async def _settle(tx: Transaction, row: TenantRow, request: TenantRequest, version: int) -> None:
+async def _changed(tx: Transaction, change: SQL, values: Mapping[str, Any], request: TenantRequest) -> TenantRow:
+    row = await changed_tenant(tx, change, values)
+    if row is None:
+        raise StoreTrouble(f"the row of tenant {request.namespace}/{request.name} vanished", Reason.RECONCILING)
+    return row
+
+
+async def _settle(tx: Transaction, row: TenantRow, request: TenantRequest, version: int) -> TenantRow:
     values = {
         "id": row.id,
         "uid": request.uid,
@@ -261,7 +266,8 @@ async def _settle(tx: Transaction, row: TenantRow, request: TenantRequest, versi
         "credential": request.credential_version,
         "version": version,
     }
-    await tx.change(_SETTLE, values)
-    if row.laid and not row.open:
-        await tx.change(_OPEN, [row.id])
-    await tell_pods(tx, row.id)
+    async with tx.together():
+        if row.laid and not row.open:
+            await tx.change(_OPEN, [row.id])
+        await tell_pods(tx, row.id)
+    return await _changed(tx, _SETTLE, values, request)

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import lru_cache
 
 import psycopg
-from psycopg import errors
+from psycopg import AsyncClientCursor, AsyncCursor, errors
 from psycopg.abc import Params
 from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, TupleRow, tuple_row
@@ -28,7 +28,7 @@ from rag_runtime.contract.names import CatalogNames
 _OPEN = SQL("SET LOCAL ROLE {owner}; SELECT epoch FROM {c}.leader")
 _FENCE = SQL("SELECT epoch FROM {c}.leader FOR SHARE")
 _AS = SQL("SET LOCAL ROLE {role}; {statements}; SET LOCAL ROLE {owner}")
-_NOTIFY = "SELECT pg_notify(%s, %s)"
+_NOTIFY = b"SELECT pg_notify(%s, %s)"
 _LOCK_TIMEOUT = "SELECT set_config('lock_timeout', %s, true)"
 
 
@@ -82,6 +82,8 @@ class Transaction:
         self.epoch = epoch
         self._connection = connection
         self._fenced = False
+        self._together: list[str] | None = None
+        """What waits to be sent as one message, while changes are collected."""
 
     async def rows(self, statement: SQL, params: Params | None = None, **identifiers: str) -> list[DictRow]:
         """All rows of a query that changes nothing."""
@@ -103,8 +105,20 @@ class Transaction:
         """Run a statement that writes or locks, after the fence; returns its rows, if it has any."""
         await self.fence()
         metrics.ROWS.inc()
-        cursor = await self._connection.execute(self._named(statement, identifiers), params)
-        return await cursor.fetchall() if cursor.description else []
+        cursor = await self._send(self._named(statement, identifiers), params)
+        return await cursor.fetchall() if cursor and cursor.description else []
+
+    @contextlib.asynccontextmanager
+    async def together(self) -> AsyncIterator[None]:
+        """Changes within go as one message, at its end: none may need what another one of them returns."""
+        self._together = []
+        try:
+            yield
+            collected = self._together
+        finally:
+            self._together = None
+        if collected:
+            await self._connection.execute("; ".join(collected).encode())
 
     async def as_login(self, *statements: Composed) -> None:
         """Run statements as the operator's login, after the fence: the owner may neither make roles nor schemas.
@@ -119,13 +133,13 @@ class Transaction:
         metrics.ROLES.inc(len(statements))
         actor = Identifier(role) if role else SQL("NONE")
         script = SQL("; ").join(statements)
-        await self._connection.execute(_AS.format(role=actor, statements=script, owner=Identifier(self.catalog.owner)))
+        await self._send(_AS.format(role=actor, statements=script, owner=Identifier(self.catalog.owner)))
 
     async def script(self, text: str) -> None:
         """Run DDL of the contract: several statements, nothing bound."""
         await self.fence()
         metrics.SCHEMA.inc()
-        await self._connection.execute(text)
+        await self._send(text.encode())
 
     async def batch(self, text: str) -> int:
         """Run a statement of the contract that changes rows, nothing bound; how many it changed."""
@@ -137,7 +151,7 @@ class Transaction:
         """Tell listeners at commit; a payload is a name and a version, never data."""
         await self.fence()
         metrics.NOTIFY.inc()
-        await self._connection.execute(_NOTIFY, [channel, payload])
+        await self._send(_NOTIFY, [channel, payload])
 
     async def fence(self) -> None:
         """Before the first change: hold the leader's row, so that the epoch stays until commit."""
@@ -148,6 +162,13 @@ class Transaction:
     async def lock_timeout(self, seconds: float) -> None:
         """Give up waiting for a lock after so long, for the rest of this transaction."""
         await self._connection.execute(_LOCK_TIMEOUT, [f"{int(seconds * 1000)}ms"])
+
+    async def _send(self, statement: Composed | bytes, params: Params | None = None) -> AsyncCursor[DictRow] | None:
+        """The cursor with the answer; None where the statement waits for others."""
+        if self._together is None:
+            return await self._connection.execute(statement, params)
+        self._together.append(AsyncClientCursor(self._connection).mogrify(statement, params))
+        return None
 
     def check(self, leader: DictRow | None) -> None:
         """Superseded unless the leader row's epoch is ours."""

@@ -10,11 +10,60 @@ READ = "integration/kube/test_only_what_was_read_is_changed.py"
 LEASE = "integration/kube/test_of_all_candidates_one_leads.py"
 DELETION = "integration/operator/test_deletion_closes_answers_and_hangs_nowhere.py"
 CLOCKS = "faults/test_a_wrong_clock_changes_nothing.py"
+PROXIES = "integration/operator/test_private_authorities_are_trusted_and_changed.py"
+WEATHER = "faults/test_bad_weather_is_waited_out.py"
 PAGES = "faults/test_a_page_that_has_expired_is_listed_anew.py"
 REPLACED = "faults/test_what_is_replaced_after_a_look_is_left_alone.py"
 DRIFT = "integration/operator/test_two_resources_become_all_their_children.py::test_drift_of_any_child_is_corrected"
 
 GUARDS = (
+    Mutation(
+        "a Secret is made anew wherever a tenant says nothing yet",
+        "a tenant whose first look was cut short is never laid",
+        f"{ENGINE}/tenants.py",
+        "        new = bare and not tenant.status.conditions\n",
+        "        new = not tenant.status.conditions\n",
+        "integration/operator/test_trouble_becomes_a_condition_and_heals.py"
+        "::test_a_secret_under_the_name_of_a_new_tenant_s_is_left_alone_and_named",
+        api=True,
+    ),
+    Mutation(
+        "a Secret is made anew wherever a finalizer was taken off",
+        "a reinstalled operator tries to write what stands",
+        f"{ENGINE}/tenants.py",
+        "        new = bare and not tenant.status.conditions\n",
+        "        new = bare\n",
+        "integration/operator/test_uninstall_and_reinstall.py"
+        "::test_released_resources_go_at_once_and_reinstalled_ones_are_taken_up_as_they_are",
+        api=True,
+    ),
+    Mutation(
+        "a page of what stands before the server is taken for an error of our own",
+        "a portal's page ends the resync, and with it the term",
+        f"{KUBE}/client.py",
+        """        raise ApiUnavailableError(f"{about}: what was answered is no object of Kubernetes") from error\n""",
+        "        raise\n",
+        f"{WEATHER}::test_it_ends_where_it_would_have[a proxy answers in its place]",
+        api=True,
+    ),
+    Mutation(
+        "a pipeline's pods need no login of the proxies",
+        "query pods wait for a Secret in vain, and nobody is told which",
+        f"{ENGINE}/pipelines.py",
+        "        return Models(unproxied or trusted.check, known, trusted.versions)\n",
+        "        return Models(trusted.check, known, trusted.versions)\n",
+        f"{PROXIES}::test_a_proxys_login_is_missed_beside_the_pods_and_heals_and_a_changed_one_rolls_nothing",
+        api=True,
+    ),
+    Mutation(
+        "a tenant's pods need no login of the proxies",
+        "ingestion pods wait for a Secret in vain, and nobody is told which",
+        f"{ENGINE}/tenants.py",
+        "        return missing or await missing_login(",
+        "        return missing and await missing_login(",
+        f"{PROXIES}::test_who_calls_nothing_through_a_proxy_needs_no_login",
+        api=True,
+    ),
     Mutation(
         "a list ends where its token has expired",
         "what the further pages would have shown is taken for gone",
@@ -233,7 +282,7 @@ DELETING = (
         "a tenant has no finalizer",
         "its deletion leaves it answering",
         f"{ENGINE}/tenants.py",
-        "        if FINALIZER not in tenant.metadata.finalizers:\n",
+        "        if bare:\n",
         "        if False:\n",
         f"{DELETION}::test_delete_on_both_erases_all",
         api=True,
@@ -242,14 +291,14 @@ DELETING = (
         "a tenant's finalizer comes after its data",
         "deleted at that moment it leaves a schema that nobody erases",
         f"{ENGINE}/tenants.py",
-        "        if FINALIZER not in tenant.metadata.finalizers:\n"
+        "        if bare:\n"
         "            live = await add_finalizer(self._context, TENANT, live)\n"
         "            tenant = parse_tenant(live)\n"
         "        try:\n"
-        "            return await self._bring(key, live, tenant, bound)\n",
+        "            return await self._bring(key, live, tenant, bound, new=new)\n",
         "        try:\n"
-        "            again = await self._bring(key, live, tenant, bound)\n"
-        "            if FINALIZER not in tenant.metadata.finalizers:\n"
+        "            again = await self._bring(key, live, tenant, bound, new=new)\n"
+        "            if bare:\n"
         "                await add_finalizer(self._context, TENANT, live)\n"
         "            return again\n",
         "faults/test_no_data_is_made_before_the_finalizer_is_on.py::test_a_tenant_without_finalizer_has_no_schema",

@@ -140,8 +140,8 @@ IDENTITY = (
         "query pods are not told of a change",
         "a refused key goes on answering until the next poll",
         f"{STORES}/tenants.py",
-        "        await tx.change(_OPEN, [row.id])\n    await tell_pods(tx, row.id)\n",
-        "        await tx.change(_OPEN, [row.id])\n",
+        "            await tx.change(_OPEN, [row.id])\n        await tell_pods(tx, row.id)\n",
+        "            await tx.change(_OPEN, [row.id])\n",
         f"{TENANT}::test_a_change_is_stored_and_query_pods_are_told_once",
     ),
     Mutation(

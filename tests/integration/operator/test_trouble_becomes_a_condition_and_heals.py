@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from tests.support import postgres
-from tests.support.operator import COLLECTED, HANDBOOK, World, eventually, pipeline, tenant
+from tests.support.operator import COLLECTED, HANDBOOK, World, eventually, pipeline, secret, tenant
 
 pytestmark = pytest.mark.integration
 
@@ -96,6 +96,19 @@ def test_a_name_that_another_object_has_is_left_alone_and_named(here: World, dat
     assert (here.get("service", "support") or {})["spec"]["ports"][0]["port"] == 1234
     here.kubectl("delete", "service", "support")
     eventually(lambda: here.get("deployment", "support-query"), "heals", 70)
+
+
+def test_a_secret_under_the_name_of_a_new_tenant_s_is_left_alone_and_named(here: World, database: str) -> None:
+    here.operator()
+    here.apply(pipeline(), HANDBOOK, here.database_secret(database))
+    here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected")
+    here.apply(secret("acme-api-key", {"theirs": "kept"}))
+    here.apply(tenant(suspend=True))
+    said = here.wait_condition("ragtenant", "acme", "Ready", "NameTaken")
+    assert "Secret" in said["message"] and "acme-api-key exists and is not ours" in said["message"]
+    assert here.secret("acme-api-key") == {"theirs": "kept"}
+    here.kubectl("delete", "secret", "acme-api-key")
+    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected", 70)
 
 
 def test_a_child_of_a_deleted_resource_of_the_same_name_is_waited_for(here: World, database: str) -> None:

@@ -73,7 +73,7 @@ async def test_taking_in_a_tenant(crash_after: Crash, world: World) -> None:
         async with world.tx() as tx:
             await ensure_tenant(tx, request)
 
-    await crashes(crash_after, make, 10)
+    await crashes(crash_after, make, 9)
     cut = snapshot(world)
     async with world.tx() as tx:
         await deactivate(tx, "rag", "acme")

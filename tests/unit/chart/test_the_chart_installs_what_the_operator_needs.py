@@ -113,9 +113,10 @@ def test_the_operator_reads_its_settings_from_what_the_chart_sets(helm: Helm) ->
     assert settings.release.postgres_image == "pgvector/pgvector:pg17"
     assert settings.release.redis_image == "redis:8"
     assert settings.release.pull_policy == "Never"
-    assert settings.rollout_pause_seconds == 60
-    slower = helm.template({"rollout": {"pauseSeconds": 600}})
-    assert from_environment(environment(slower), "0.1.0").rollout_pause_seconds == 600
+    assert (settings.rollout_pause_seconds, settings.login_grace_seconds) == (60, 600)
+    slower = helm.template({"rollout": {"pauseSeconds": 600}, "rotation": {"graceSeconds": 1200}})
+    settings = from_environment(environment(slower), "0.1.0")
+    assert (settings.rollout_pause_seconds, settings.login_grace_seconds) == (600, 1200)
 
 
 def test_images_are_overridden_by_tag_digest_and_registry(helm: Helm) -> None:
@@ -249,6 +250,7 @@ def test_any_release_name_gives_valid_names(helm: Helm, release: str) -> None:
         ({"images": {"pullPolicy": "Sometimes"}}, "value must be one of 'Always', 'IfNotPresent', 'Never'"),
         ({"watchNamespaces": ["Not A Name"]}, "watchNamespaces/0"),
         ({"logLevel": "loud"}, "logLevel"),
+        ({"rotation": {"graceSeconds": 60}}, "rotation/graceSeconds"),
         ({"proxy": {"https": "https://proxy:3128"}}, "proxy/https"),
         ({"proxy": {"http": "http://pro xy:3128"}}, "proxy/http"),
         ({"proxy": {"secretName": "Not A Name"}}, "proxy/secretName"),
