@@ -156,13 +156,15 @@ class Api:
                 "WATCH", kind, self._send("GET", path, None, {"Accept": METADATA_EVENT}, timeout)
             )
             async with response:
+                if response.status >= 400:
+                    raise _refusal(response, await response.read())
                 async for line in response.content:
                     event: Object = msgspec.json.decode(line)
                     if event["type"] == "ERROR":
                         status = event["object"]
                         raise error_of(int(status.get("code", 500)), str(status.get("message", "")), None)
                     yield event
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError) as error:
             raise ApiUnavailableError(f"watch of {kind.plural} broke: {type(error).__name__}") from error
 
     async def _write(
@@ -202,7 +204,7 @@ class Api:
             return text
         if response.status == 404 and missing_ok:
             return None
-        raise error_of(response.status, _message(text, response.status), response.headers.get("Retry-After"))
+        raise _refusal(response, text)
 
     async def _counted(
         self, verb: str, kind: Kind, sending: Awaitable[aiohttp.ClientResponse]
@@ -252,6 +254,10 @@ def encoded(body: Object) -> bytes:
         return text.encode()
     text = json.dumps(body, ensure_ascii=False)
     return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
+
+
+def _refusal(response: aiohttp.ClientResponse, text: bytes) -> Exception:
+    return error_of(response.status, _message(text, response.status), response.headers.get("Retry-After"))
 
 
 def _message(text: bytes, status: int) -> str:
