@@ -78,7 +78,7 @@ class ApiWire:
         if fault is Fault.FREEZE:
             await self._script.held()
         async with await self._forward(request) as answer:
-            self._script.late = answer.status if fault is Fault.FREEZE else 0
+            self._script.late = answer.status if fault is Fault.FREEZE else self._script.late
             self._script.refused += counted and answer.status in REFUSED
             if fault in (None, Fault.FREEZE):
                 return await _answer(request, answer)

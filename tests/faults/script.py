@@ -34,6 +34,8 @@ class Script:
     freeze: Callable[[], None] = lambda: None
     at: int = 0
     """The number of the write that goes wrong, from 1; 0 for none."""
+    matching: str = ""
+    """Part of the label of the write that goes wrong, instead of a number: the first such."""
     fault: Fault = Fault.DIE_BEFORE
     trace: list[str] = field(default_factory=list)
     fired: str = ""
@@ -50,7 +52,8 @@ class Script:
         """Count a write that is about to pass; how it goes wrong, if it does."""
         with self._lock:
             self.trace.append(label)
-            if len(self.trace) != self.at:
+            named = self.matching and self.matching in label and not self.fired
+            if len(self.trace) != self.at and not named:
                 return None
             self.fired = label
             return self.fault

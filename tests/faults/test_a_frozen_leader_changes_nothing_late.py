@@ -3,37 +3,122 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import psycopg
 import pytest
+from aiohttp import web
+from psycopg.sql import SQL, Identifier
 
 from tests.faults.conftest import Stages
-from tests.faults.scenarios import SCENARIOS, Scenario
+from tests.faults.harness import Stage
+from tests.faults.scenarios import ERASED, SCENARIOS, SCHEDULE
 from tests.faults.script import ALL, Fault
-from tests.support.operator import eventually
+from tests.faults.weather import Delaying
+from tests.support.operator import OperatorProcess, eventually, pipeline, tenant
 
 pytestmark = pytest.mark.integration
 LEASE = "rag-operator-shared"
+SLOW = 2.0
+"""Seconds that a call of the election takes when the frozen one is back: less than its deadline, and one is not enough."""
 CREATE = SCENARIOS[0]
+FIRST = ("COMMIT", "PATCH /api/v1/namespaces", "/ragtenants/acme/status")
+"""A write of the first reconcile in SQL, of a child that is not there yet, and the last one."""
 
 
-@pytest.mark.parametrize("at", [4, 13, 24] if ALL else [4, 13])
-def test_what_arrives_late_is_refused_or_the_same(at: int, stages: Stages) -> None:
-    """The fourth write is a commit, the others are an apply of a child and the last one."""
-    scenario: Scenario = CREATE
+@contextmanager
+def two(on: Stage) -> Iterator[tuple[OperatorProcess, OperatorProcess]]:
+    """The leader, and who stands by; the leader is frozen by the script's fault."""
+    first = on.start(LEASE)
+    eventually(lambda: "leading" in first.log.read_text(), "the first leads")
+    yield first, on.start(LEASE)
+
+
+def frozen_at(on: Stage, label: str, second: OperatorProcess) -> None:
+    """Wait until the write is held and the other leads."""
+    eventually(lambda: on.script.fired, "frozen")
+    assert label in on.script.fired
+    eventually(lambda: "leading" in second.log.read_text(), "the second leads", 40)
+
+
+def thawed(on: Stage, first: OperatorProcess) -> list[str]:
+    """What is written from now on, until the first knows that it no longer leads and two resyncs have passed.
+
+    It learns that late: meanwhile it goes on with what it was about.
+    """
+    before, epoch = len(on.script.trace), _epoch(on)
+    on.wire.weather = Delaying(SLOW, times=100, which=leases)
+    on.thaw()
+    eventually(lambda: "lost the lease" in first.log.read_text(), "the first knows", 30)
+    on.wire.weather = None
+    on.settled(lambda: True)
+    assert _epoch(on) == epoch, "who has no Lease takes no catalog"
+    return on.script.trace[before:]
+
+
+def leases(request: web.Request) -> bool:
+    """The election's calls."""
+    return "/leases" in request.path
+
+
+def _epoch(on: Stage) -> int:
+    catalog = (on.here.get("ragpipeline", "support") or {})["status"]["catalogID"].replace("-", "")[:12]
+    with psycopg.connect(on.dsn) as admin:
+        found = admin.execute(SQL("SELECT epoch FROM {}.leader").format(Identifier(f"rag_{catalog}"))).fetchone()
+    assert found
+    return int(found[0])
+
+
+@pytest.mark.parametrize("label", FIRST if ALL else FIRST[:1])
+def test_what_arrives_late_is_refused_or_the_same(label: str, stages: Stages) -> None:
     with stages() as on:
         on.start()
-        scenario.act(on)
-        expected = on.settled(lambda: scenario.goal(on))
-    with stages() as on:
-        first = on.start(LEASE)
-        eventually(lambda: "leading" in first.log.read_text(), "the first leads")
-        second = on.start(LEASE)
-        on.script.at, on.script.fault = at, Fault.FREEZE
-        scenario.act(on)
-        eventually(lambda: on.script.fired, "frozen")
-        eventually(lambda: "leading" in second.log.read_text(), "the second leads", 40)
-        assert not list(difflib.unified_diff(expected, on.settled(lambda: scenario.goal(on)), lineterm="", n=0))
-        on.thaw()
-        eventually(lambda: "lost the lease" in first.log.read_text(), "the first knows", 30)
-        late = on.settled(lambda: scenario.goal(on))
-        assert not list(difflib.unified_diff(expected, late, "expected", "after the late write", lineterm="", n=0))
+        CREATE.act(on)
+        expected = on.settled(lambda: CREATE.goal(on))
+    with stages() as on, two(on) as (first, second):
+        on.script.matching, on.script.fault = label, Fault.FREEZE
+        CREATE.act(on)
+        frozen_at(on, label, second)
+        assert not _difference(expected, on.settled(lambda: CREATE.goal(on)))
+        assert thawed(on, first) == []
+        assert not _difference(expected, on.settled(lambda: CREATE.goal(on)))
+
+
+@pytest.mark.parametrize("child", ["deployments/support-query", "cronjobs/acme-ingest"])
+def test_a_late_apply_of_what_was_asked_for_before_the_last_change_is_refused(child: str, stages: Stages) -> None:
+    with stages() as on, two(on) as (first, second):
+        CREATE.act(on)
+        on.settled(lambda: CREATE.goal(on))
+        on.script.matching, on.script.fault = child, Fault.FREEZE
+        _change(on, 8)
+        frozen_at(on, child, second)
+        on.settled(lambda: _schedule(on).startswith("8 "))
+        _change(on, 9)
+        expected = on.settled(lambda: _schedule(on).startswith("9 "))
+        generations = _generations(on)
+        written = thawed(on, first)
+        assert (on.script.late, written) == (409, [])
+        assert not _difference(expected, on.settled(lambda: True))
+        assert _generations(on) == generations, "not even for a moment"
+
+
+def _change(on: Stage, number: int) -> None:
+    """Of the Deployment's pods, and of the CronJob's schedule."""
+    schedule = SCHEDULE | {"schedule": f"{number} 3 * * *"}
+    resources = {"requests": {"cpu": f"{number}0m"}}
+    on.apply(pipeline(**ERASED, query={"resources": resources}), tenant(**ERASED, **schedule))
+
+
+def _schedule(on: Stage) -> str:
+    return str((on.here.get("cronjob", "acme-ingest") or {})["spec"]["schedule"])
+
+
+def _generations(on: Stage) -> dict[str, int]:
+    """Of the children that were to be overwritten."""
+    children = (("deployment", "support-query"), ("cronjob", "acme-ingest"))
+    return {name: int((on.here.get(kind, name) or {})["metadata"]["generation"]) for kind, name in children}
+
+
+def _difference(expected: list[str], found: list[str]) -> list[str]:
+    return list(difflib.unified_diff(expected, found, "expected", "found", lineterm="", n=0))

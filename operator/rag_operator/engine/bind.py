@@ -25,7 +25,7 @@ from rag_operator.kube.apply import apply_child, ensure_secret, sync_secret
 from rag_operator.kube.kinds import PIPELINE, SECRET, STATEFUL_SET
 from rag_operator.stores.address import DatabaseAddress, parse_secret
 from rag_operator.stores.catalog import CatalogRequest, ensure_catalog
-from rag_operator.stores.errors import StoreProblem, StoreTrouble
+from rag_operator.stores.errors import StoreProblem, StoreTrouble, Superseded
 from rag_operator.stores.migrate import migrate_catalog
 from rag_operator.stores.preflight import preflight
 from rag_operator.stores.profiles import declare_profile, serving_identities
@@ -64,6 +64,9 @@ async def bind(context: Context, pipeline: RagPipeline, release: Release) -> Bou
         address = parse_secret(secret.data, secret.name, pipeline.metadata.namespace)
         waiting = await _managed_not_ready(context, pipeline)
         bound = Bound(waiting) if waiting else await _bind_at(context, pipeline, address, release)
+    except Superseded:
+        context.bindings.pop(Key("pipeline", pipeline.metadata.namespace, pipeline.metadata.name), None)
+        raise
     except (StoreProblem, StoreTrouble) as error:
         bound = Bound(Check(False, error.reason, str(error)))
     return replace(bound, address=address)
@@ -106,6 +109,8 @@ async def _bind_at(context: Context, pipeline: RagPipeline, address: DatabaseAdd
     catalog = await ensure_catalog(context.databases, address, _request(context, pipeline))
     if before and before.address == address and before.catalog == catalog:
         epoch = before.epoch
+    elif not context.api.may_write():
+        raise Superseded(f"catalog {catalog.catalog} is not taken: the Lease has not been renewed in time")
     else:
         epoch = await context.databases.take_leadership(address, catalog)
         await _migrate(context, address, catalog, epoch)

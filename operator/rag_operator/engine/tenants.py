@@ -35,7 +35,7 @@ from rag_operator.kube.apply import apply_child, ensure_secret, sync_secret
 from rag_operator.kube.client import Object
 from rag_operator.kube.kinds import CONFIG_MAP, JOB, PIPELINE, SECRET, TENANT
 from rag_operator.stores.erasure import erase
-from rag_operator.stores.errors import QueryLoginNeeded, StoreProblem, StoreTrouble
+from rag_operator.stores.errors import QueryLoginNeeded, StoreProblem, StoreTrouble, Superseded
 from rag_operator.stores.profiles import recorded_shape
 from rag_operator.stores.sight import Sight, look
 from rag_operator.stores.tenants import (
@@ -148,6 +148,9 @@ class TenantReconciler:
             self._context.shards.setdefault(pipeline, set()).add(needed.shard)
             self._context.queue.add(pipeline)
             return BACK_OFF
+        except Superseded:
+            self._context.queue.add(pipeline_key(live))  # takes the catalog anew, if this process leads
+            raise
         except (StoreProblem, StoreTrouble) as trouble:
             check = Check(False, trouble.reason, str(trouble))
             await self._write(live, replace(facts, database=check), None)

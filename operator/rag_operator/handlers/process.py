@@ -75,6 +75,7 @@ async def _serve(context: Context, stop: asyncio.Event) -> None:
     resync = Resync(context)
     identity = f"{settings.identity}-{context.new_id().hex[:6]}"
     election = Election(context.api, settings.namespace, settings.lease_name, identity, time.monotonic)
+    context.api.may_write = election.holds
     controller = Controller(context, resync)
     watching = asyncio.Event()
 

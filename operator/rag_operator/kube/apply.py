@@ -42,7 +42,7 @@ async def apply_child(api: Api, manifest: Object, manager: str) -> Object:
     if live is not None and _applied(live) == _applied(stamped) and covers(live, stamped):
         return live
     if live is not None:
-        stamped["metadata"]["uid"] = live["metadata"]["uid"]
+        stamped["metadata"] |= {key: live["metadata"][key] for key in ("uid", "resourceVersion")}
     return await api.apply(kind, stamped, manager)
 
 

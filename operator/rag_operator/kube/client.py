@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,7 +19,7 @@ from kubernetes.aio import client, config
 
 from rag_operator.kube.clock import ServerClock
 from rag_operator.kube.errors import ApiUnavailableError, ConflictError, ExpiredError, error_of
-from rag_operator.kube.kinds import Kind
+from rag_operator.kube.kinds import LEASE, Kind
 from rag_operator.kube.metrics import CALLS, NO_ANSWER, WRITES
 from rag_operator.kube.page import Page
 
@@ -42,6 +42,8 @@ class Api:
         self._configuration = configuration
         self._client = client.ApiClient(configuration)
         self.clock = ServerClock()
+        self.may_write: Callable[[], bool] = lambda: True
+        """Asked before each write but the Lease's own: a former leader that was frozen sends nothing more."""
 
     @classmethod
     async def connect(cls, kubeconfig: str | None) -> Api:
@@ -193,6 +195,8 @@ class Api:
         missing_ok: bool = False,
         verb: str = "",
     ) -> bytes | None:
+        if method != "GET" and kind is not LEASE and not self.may_write():
+            raise ApiUnavailableError(f"{method} {kind.plural}: not sent, since the Lease has not been renewed in time")
         headers = {"Accept": accept, "Content-Type": content_type}
         sending = self._send(method, path, body, headers, aiohttp.ClientTimeout(total=DEADLINE))
         try:

@@ -37,6 +37,8 @@ class Election:
     monotonic: Callable[[], float]
     wall: Callable[[], datetime] = lambda: datetime.now(UTC)
     _seen: tuple[str, float] | None = field(default=None, init=False)
+    _renewed: float = field(default=float("-inf"), init=False)
+    """When the last renewal that was granted was asked for."""
     is_leader: bool = field(default=False, init=False)
     transitions: int = field(default=0, init=False)
     """How often the Lease has changed hands, as last read."""
@@ -53,13 +55,10 @@ class Election:
         TERMS.inc()
         log.info("leading", extra={"identity": self.identity})
         work = asyncio.ensure_future(leading())
-        last = self.monotonic()
         try:
             while not work.done():
                 await asyncio.wait({work}, timeout=PERIOD)
-                if await self._attempt():
-                    last = self.monotonic()
-                elif self.monotonic() - last > RENEW_LIMIT - PERIOD or self._lost:
+                if not await self._attempt() and (self._age > RENEW_LIMIT - PERIOD or self._lost):
                     log.warning("lost the lease", extra={"identity": self.identity})
                     return
             work.result()
@@ -69,15 +68,26 @@ class Election:
             await asyncio.wait({work})  # not `await work`: its end by cancellation would hide one of our own
             await self._release()
 
+    def holds(self) -> bool:
+        """Whether this process may write: it leads, and nobody else can have begun to, however long it was frozen."""
+        return self.is_leader and self._age < RENEW_LIMIT
+
+    @property
+    def _age(self) -> float:
+        return self.monotonic() - self._renewed
+
     @property
     def _lost(self) -> bool:
         return self._seen is not None and not self._seen[0].startswith(f"{self.identity} ")
 
     async def _attempt(self) -> bool:
         """Take or renew; False when another holds it or the server doesn't answer in time."""
+        asked = self.monotonic()
         try:
             async with asyncio.timeout(CALL_DEADLINE):
-                return await self._take()
+                taken = await self._take()
+                self._renewed = asked if taken else self._renewed
+                return taken
         except (TransientError, PermanentError, TimeoutError) as error:
             log.warning("lease: %s", error or type(error).__name__)
             return False

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from tests.faults.mutations import cluster, data, engine, ingestion, scope
+from tests.faults.mutations import cluster, data, engine, ingestion, leadership, scope
 from tests.faults.mutations.mutation import Mutation
 
 __all__ = ["MUTATIONS", "Mutation"]
 
-MUTATIONS = (*engine.MUTATIONS, *cluster.MUTATIONS, *data.MUTATIONS, *ingestion.MUTATIONS, *scope.MUTATIONS)
+MUTATIONS = (
+    *engine.MUTATIONS,
+    *cluster.MUTATIONS,
+    *leadership.MUTATIONS,
+    *data.MUTATIONS,
+    *ingestion.MUTATIONS,
+    *scope.MUTATIONS,
+)

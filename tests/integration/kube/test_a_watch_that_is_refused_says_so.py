@@ -29,6 +29,15 @@ def stranger(api: Kubernetes, tmp_path: Path) -> Iterator[Path]:
         yield api.as_service_account(namespace, "stranger", tmp_path)
 
 
+@pytest.fixture
+def unknown(stranger: Path) -> Path:
+    """A kubeconfig whose token nobody has issued."""
+    known = yaml.safe_load(stranger.read_text())
+    known["users"][0]["user"] = {"token": "nobody's"}
+    stranger.write_text(yaml.safe_dump(known))
+    return stranger
+
+
 async def _refused(kubeconfig: Path, how: type[Exception], words: str, version: str = "") -> None:
     port = await Api.connect(str(kubeconfig))
     try:
@@ -43,11 +52,8 @@ async def test_without_the_right_to(stranger: Path) -> None:
     await _refused(stranger, RefusedError, "cannot watch")
 
 
-async def test_with_a_token_that_is_unknown(stranger: Path) -> None:
-    known = yaml.safe_load(stranger.read_text())
-    known["users"][0]["user"] = {"token": "nobody's"}
-    stranger.write_text(yaml.safe_dump(known))
-    await _refused(stranger, ApiUnavailableError, "answered 401")
+async def test_with_a_token_that_is_unknown(unknown: Path) -> None:
+    await _refused(unknown, ApiUnavailableError, "answered 401")
 
 
 async def test_from_a_version_that_is_none(api: Kubernetes) -> None:

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rag_operator.kube.client import Api
-from rag_operator.kube.kinds import LEASE
+from rag_operator.kube.errors import ApiUnavailableError
+from rag_operator.kube.kinds import CONFIG_MAP, LEASE
 from rag_operator.kube.lease import DURATION, PERIOD, RENEW_LIMIT, Election
 from tests.support.postgres import free_port
 
@@ -135,6 +136,31 @@ async def test_a_leader_that_can_t_renew_stops_before_another_may_start(port: Ap
         assert clock.now - 1000 < DURATION
     finally:
         await _cancelled(standing)
+
+
+async def test_a_leader_that_was_frozen_may_not_write_before_it_has_renewed(port: Api, api_namespace: str) -> None:
+    clock = Clock()
+    work = Work()
+    one = _candidate(port, api_namespace, "one", clock)
+    port.may_write = one.holds
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "late", "namespace": api_namespace}}
+    standing = asyncio.create_task(one.run(work))
+    try:
+        with pytest.raises(ApiUnavailableError, match="POST configmaps: not sent"):
+            await port.create(CONFIG_MAP, manifest)
+        await work.wait(work.began)
+        clock.now += RENEW_LIMIT
+        with pytest.raises(ApiUnavailableError, match="POST configmaps: not sent"):
+            await port.create(CONFIG_MAP, manifest)
+        assert await port.get(CONFIG_MAP, api_namespace, "late") is None, "it may read"
+        async with asyncio.timeout(3 * PERIOD):
+            while not one.holds():  # noqa: ASYNC110  the election tells nobody
+                await asyncio.sleep(0.05)
+        assert await port.create(CONFIG_MAP, manifest)
+        assert not work.ended.is_set(), "nobody else has taken it meanwhile"
+    finally:
+        await _cancelled(standing)
+    assert not one.holds()
 
 
 async def test_a_leader_that_ends_hands_over_at_once(port: Api, api_namespace: str) -> None:

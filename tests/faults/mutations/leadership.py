@@ -1,0 +1,48 @@
+"""Mutations of what keeps a former leader from writing."""
+
+from __future__ import annotations
+
+from tests.faults.mutations.mutation import Mutation
+
+OPERATOR = "operator/rag_operator"
+FROZEN = "faults/test_a_frozen_leader_changes_nothing_late.py"
+
+MUTATIONS = (
+    Mutation(
+        "a child is applied whatever was changed since the look",
+        "a leader that was frozen brings back what was asked for before the last change",
+        f"{OPERATOR}/kube/apply.py",
+        'for key in ("uid", "resourceVersion")}',
+        'for key in ("uid",)}',
+        f"{FROZEN}::test_a_late_apply_of_what_was_asked_for_before_the_last_change_is_refused[cronjobs/acme-ingest]",
+        api=True,
+    ),
+    Mutation(
+        "a leader that was frozen goes on writing until it hears of it",
+        "two write at once for as long as the API server takes to answer",
+        f"{OPERATOR}/kube/client.py",
+        ' and not self.may_write():\n            raise ApiUnavailableError(f"{method}',
+        ' and False:\n            raise ApiUnavailableError(f"{method}',
+        "integration/kube/test_of_all_candidates_one_leads.py"
+        "::test_a_leader_that_was_frozen_may_not_write_before_it_has_renewed",
+        api=True,
+    ),
+    Mutation(
+        "a leader that was frozen takes the catalog back",
+        "its SQL is valid again, and the sessions of who leads are ended",
+        f"{OPERATOR}/engine/bind.py",
+        "    elif not context.api.may_write():\n",
+        "    elif False:\n",
+        f"{FROZEN}::test_what_arrives_late_is_refused_or_the_same[COMMIT]",
+        api=True,
+    ),
+    Mutation(
+        "a watch that is refused is read like one that is not",
+        "the API server's Status has no type, and the process ends",
+        f"{OPERATOR}/kube/client.py",
+        "                if response.status >= 400:\n",
+        "                if False:\n",
+        "integration/kube/test_a_watch_that_is_refused_says_so.py::test_without_the_right_to",
+        api=True,
+    ),
+)
