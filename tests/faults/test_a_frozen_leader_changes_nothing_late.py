@@ -21,7 +21,7 @@ from tests.support.operator import OperatorProcess, eventually, pipeline, tenant
 pytestmark = pytest.mark.integration
 LEASE = "rag-operator-shared"
 SLOW = 2.0
-"""Seconds that a call of the election takes when the frozen one is back: less than its deadline, and one is not enough."""
+"""Seconds that each call of the election takes when the frozen one is back: it needs two within its deadline."""
 CREATE = SCENARIOS[0]
 FIRST = ("COMMIT", "PATCH /api/v1/namespaces", "/ragtenants/acme/status")
 """A write of the first reconcile in SQL, of a child that is not there yet, and the last one."""

@@ -79,9 +79,9 @@ class Context:
         """For ages of what others have stamped: the API server's time, whatever this machine's clock says."""
         return self.api.clock.now() or self.now()
 
-    def transaction(self, binding: Binding) -> AbstractAsyncContextManager[Transaction]:
-        """A transaction in the binding's catalog, under its epoch."""
-        return self.databases.transaction(binding.address, binding.catalog, binding.epoch)
+    def transaction(self, binding: Binding, deadline: float | None = None) -> AbstractAsyncContextManager[Transaction]:
+        """A transaction in the binding's catalog, under its epoch; bounded by a deadline in seconds."""
+        return self.databases.transaction(binding.address, binding.catalog, binding.epoch, deadline)
 
     def wake_waiting(self, pipeline: Key, many: int = 1) -> None:
         """Let the tenants that have waited longest for a slot look again; those in vain wait anew."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 from rag_operator.api import names
-from rag_operator.engine.context import Context
+from rag_operator.engine.context import Binding, Context
 from rag_operator.engine.queue import Key
 from rag_operator.engine.settled import Children, catalog_mark, mark_of
 from rag_operator.kube.kinds import CONFIG_MAP, CRON_JOB, NETWORK_POLICY
@@ -14,6 +15,10 @@ from rag_operator.stores.leases import read_leases
 from rag_operator.stores.tenant_rows import glance
 
 log = logging.getLogger(__name__)
+AT_ONCE = 8
+"""Catalogs that a resync reads side by side: each may be ten thousand rows."""
+SOON = 10.0
+"""Seconds that a resync waits for a catalog. All databases' tenants wait for the resync."""
 _SELECTOR = f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY},{names.LABEL_TENANT}"
 
 
@@ -31,17 +36,24 @@ async def list_children(context: Context) -> dict[Key, Children]:
 
 
 async def catalog_marks(context: Context) -> dict[Key, int]:
-    """What each tenant's catalog says of it; a database that doesn't answer is left out."""
-    marks: dict[Key, int] = {}
-    for pipeline, binding in list(context.bindings.items()):
-        try:
-            async with context.transaction(binding) as tx:
-                rows, leases = await glance(tx), await read_leases(tx)
-        except (StoreProblem, StoreTrouble) as trouble:
-            log.warning("resync: the catalog of %s can't be read: %s", pipeline, trouble)
-            continue
-        for row in rows:
-            key = Key("tenant", row.namespace, row.name)
-            if context.registry.pipeline_of(key) == pipeline:  # another's catalog may keep data of that name
-                marks[key] = catalog_mark(row, leases)
-    return marks
+    """What each tenant's catalog says of it; a database that doesn't answer soon is left out."""
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def read(pipeline: Key, binding: Binding) -> dict[Key, int]:
+        async with room:
+            return await _marks(context, pipeline, binding)
+
+    found = await asyncio.gather(*(read(*one) for one in context.bindings.items()))
+    return {key: mark for marks in found for key, mark in marks.items()}
+
+
+async def _marks(context: Context, pipeline: Key, binding: Binding) -> dict[Key, int]:
+    try:
+        async with context.transaction(binding, SOON) as tx:
+            rows, leases = await glance(tx), await read_leases(tx)
+    except (StoreProblem, StoreTrouble) as trouble:
+        log.warning("resync: the catalog of %s can't be read: %s", pipeline, trouble)
+        return {}
+    marks = {Key("tenant", row.namespace, row.name): catalog_mark(row, leases) for row in rows}
+    # Another's catalog may keep data of a tenant's name.
+    return {key: mark for key, mark in marks.items() if context.registry.pipeline_of(key) == pipeline}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rag_operator.build.common import Proxy, Release
 
 PREFIX = "RAG_OPERATOR_"
-WORKERS = 256
+WORKERS = 320
 """Reconciles at once, of all databases; the queue bounds those of one, so that sixteen may hang and others go on."""
 
 

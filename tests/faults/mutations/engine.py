@@ -40,6 +40,16 @@ MUTATIONS = (
         f"{QUEUE}::test_a_lane_that_is_full_holds_up_no_other",
     ),
     Mutation(
+        "a resync waits for a database that hangs",
+        "nothing that went unheard is mended, of any tenant of any database",
+        f"{ENGINE}/fleet.py",
+        "context.transaction(binding, SOON)",
+        "context.transaction(binding)",
+        "faults/test_a_hanging_database_holds_up_nobody_else.py"
+        "::test_another_database_s_tenant_is_made_meanwhile",
+        api=True,
+    ),
+    Mutation(
         "an event waits behind the resync",
         "with 10,000 tenants a change is served minutes after it was made",
         f"{ENGINE}/queue.py",
