@@ -45,8 +45,7 @@ MUTATIONS = (
         f"{ENGINE}/fleet.py",
         "context.transaction(binding, SOON)",
         "context.transaction(binding)",
-        "faults/test_a_hanging_database_holds_up_nobody_else.py"
-        "::test_another_database_s_tenant_is_made_meanwhile",
+        "faults/test_a_hanging_database_holds_up_nobody_else.py::test_another_database_s_tenant_is_made_meanwhile",
         api=True,
     ),
     Mutation(

@@ -33,7 +33,7 @@ MUTATIONS = (
         f"{OPERATOR}/engine/bind.py",
         "    elif not context.api.may_write():\n",
         "    elif False:\n",
-        f"{FROZEN}::test_what_arrives_late_is_refused_or_the_same[COMMIT]",
+        "integration/operator/test_who_may_not_write_takes_no_catalog.py::test_it_binds_anew_only_once_it_may_write",
         api=True,
     ),
     Mutation(
