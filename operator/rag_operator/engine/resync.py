@@ -1,6 +1,6 @@
 """The resync: a list per kind and a query per catalog every few minutes, so that what went unheard is not lost.
 
-It also tells a dead watch: an object whose resourceVersion the watch has not delivered, list after list.
+It also tells a dead watch: one that delivers nothing of what a list has shown, look after look.
 """
 
 from __future__ import annotations
@@ -8,22 +8,53 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 
 from rag_operator.api.errors import PermanentError, TransientError
 from rag_operator.engine import metrics
 from rag_operator.engine.context import Context
 from rag_operator.engine.fleet import catalog_marks, list_children
 from rag_operator.engine.queue import Key
+from rag_operator.engine.registry import Registry
 from rag_operator.kube.kinds import PIPELINE, TENANT
 from rag_operator.kube.metrics import WATCHES
 from rag_operator.kube.page import Page
 
 log = logging.getLogger(__name__)
 GRACE = 20.0
-"""Seconds that a watch may lag behind a list before it counts as dead."""
+"""Seconds between a list and the first look at a watch that lags behind it, and between further looks."""
 RETRY = 5.0
 AT_ONCE = 10
 """Of the tenants that wait for a slot, those that look again at each resync, in case that nobody told them."""
+
+
+class Delivery:
+    """Whether the watches deliver what a list shows."""
+
+    def __init__(self, registry: Registry, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        self._registry = registry
+        self._sleep = sleep
+        self.dead = False
+
+    async def check(self, listed: dict[Key, str]) -> None:
+        """Look until nothing lags: dead is a watch that has delivered nothing between two looks, until it does.
+
+        The list itself is no look, so that what comes within two GRACE makes no watch dead.
+        """
+        before: int | None = None
+        lagging = self._lagging(listed)
+        while lagging:
+            await self._sleep(GRACE)
+            lagging = {key: version for key, version in self._lagging(lagging).items() if self._registry.knows(key)}
+            self.dead, before = len(lagging) == before, len(lagging)
+            metrics.WATCH_STALE.set(before)
+        self.dead = False
+        metrics.WATCH_STALE.set(0)
+        for kind in (PIPELINE, TENANT):
+            WATCHES.seen(kind.kind)
+
+    def _lagging(self, listed: dict[Key, str]) -> dict[Key, str]:
+        return {key: version for key, version in listed.items() if self._registry.behind(key, version)}
 
 
 class Resync:
@@ -31,7 +62,12 @@ class Resync:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self.watch_dead = False
+        self._delivery = Delivery(context.registry)
+
+    @property
+    def watch_dead(self) -> bool:
+        """Whether the watches of our kinds deliver no more."""
+        return self._delivery.dead
 
     async def run(self) -> None:
         """Resync at once and then periodically, for ever."""
@@ -45,7 +81,7 @@ class Resync:
                     await asyncio.sleep(RETRY)
                     continue
                 if check is None or check.done():
-                    check = group.create_task(self._check_watches(listed))
+                    check = group.create_task(self._delivery.check(listed))
                 await asyncio.sleep(self._context.settings.resync_seconds)
 
     async def once(self) -> dict[Key, str]:
@@ -96,15 +132,3 @@ class Resync:
         for number, key in newer.items():
             metrics.DIFFERENCES.labels(key.kind, "newer").inc()
             registry.take_in(key, items[number])
-
-    async def _check_watches(self, listed: dict[Key, str]) -> None:
-        registry = self._context.registry
-        lagging = [key for key, version in listed.items() if registry.behind(key, version)]
-        if lagging:
-            await asyncio.sleep(GRACE)
-            lagging = [key for key in lagging if registry.knows(key) and registry.behind(key, listed[key])]
-        self.watch_dead = bool(lagging)
-        metrics.WATCH_STALE.set(len(lagging))
-        if not lagging:
-            for kind in (PIPELINE, TENANT):
-                WATCHES.seen(kind.kind)

@@ -91,7 +91,7 @@ class Runs:
             return Run(RunState.RUNNING)
         meta = job["metadata"]
         trouble = await pods_trouble(self._context, meta["namespace"], {LABEL_JOB: meta["name"]})
-        if trouble and not covers(job["spec"]["template"], wanted["spec"]["template"]):
+        if trouble and not covers(job["spec"]["template"], wanted["spec"]["template"], additions=False):
             await self._context.api.delete(JOB, job)
         return Run(RunState.STUCK, trouble) if trouble else Run(RunState.RUNNING)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 from rag_operator.api import GROUP
 from rag_operator.kube.client import Api, Object
@@ -17,6 +17,34 @@ from rag_operator.kube.errors import ConflictError
 from rag_operator.kube.kinds import SECRET, Kind, kind_of
 
 ANNOTATION_APPLIED = f"{GROUP}/applied"
+
+_Place: TypeAlias = tuple[str, str]
+"""A field within a manifest: the name of what it stands in, and its own."""
+_Names: TypeAlias = tuple[str, ...]
+_Keys: TypeAlias = Mapping[_Place, _Names]
+_NOWHERE: _Place = ("", "")
+_MERGED: _Keys = {
+    ("metadata", "ownerReferences"): ("uid",),
+    ("spec", "containers"): ("name",),
+    ("spec", "initContainers"): ("name",),
+    ("spec", "volumes"): ("name",),
+    ("spec", "imagePullSecrets"): ("name",),
+    ("spec", "topologySpreadConstraints"): ("topologyKey", "whenUnsatisfiable"),
+    ("spec", "ports"): ("port", "protocol"),
+    ("spec", "groups"): ("name",),
+    **{
+        (containers, field): names
+        for containers in ("containers", "initContainers")
+        for field, names in {
+            "env": ("name",),
+            "ports": ("containerPort", "protocol"),
+            "volumeMounts": ("mountPath",),
+        }.items()
+    },
+}
+"""Of our manifests' lists those that the API server merges by a key (`x-kubernetes-list-map-keys`), with the key."""
+_WHOLE = frozenset({("spec", "selector"), ("spec", "podSelector"), ("spec", "ingress"), ("spec", "egress")})
+"""What is ours as a whole: one more label selects other pods, one more peer or port lets others through."""
 
 
 class NameTakenError(ConflictError):
@@ -90,18 +118,59 @@ async def delete_child(api: Api, kind: Kind, namespace: str, name: str, owner_ui
     return True
 
 
-def covers(live: Any, wanted: Any) -> bool:
-    """Whether every field of `wanted` stands in `live`: lists item by item, in order."""
+def covers(live: Any, wanted: Any, *, additions: bool = True) -> bool:
+    """Whether every field of `wanted` stands in `live`: lists item by item, in order.
+
+    `additions`: lists that the API server merges by a key may have items of others too, which an apply leaves alone.
+    """
+    return _covers(live, wanted, _NOWHERE, _MERGED if additions else {})
+
+
+def _covers(live: Any, wanted: Any, place: _Place, merged: _Keys) -> bool:
+    if place in _WHOLE:
+        return _same(live, wanted)
+    if _nothing(wanted):
+        return True
     if isinstance(wanted, Mapping):
         return isinstance(live, Mapping) and all(
-            covers(live.get(key), value) for key, value in wanted.items() if not _nothing(value)
+            _covers(live.get(key), value, (place[1], key), merged) for key, value in wanted.items()
         )
     if isinstance(wanted, (list, tuple)):
-        return (
-            isinstance(live, list)
-            and len(live) == len(wanted)
-            and all(covers(have, want) for have, want in zip(live, wanted, strict=True))
+        if not isinstance(live, list):
+            return False
+        chosen = _matched(live, wanted, merged[place]) if place in merged else live
+        return len(chosen) == len(wanted) and all(
+            _covers(have, want, place, merged) for have, want in zip(chosen, wanted, strict=True)
         )
+    return bool(live == wanted)
+
+
+def _matched(live: Sequence[Any], wanted: Sequence[Any], names: _Names) -> Sequence[Any]:
+    """Of the live items those of the wanted ones' keys, in the order of `wanted`; all where keys tell nothing apart."""
+    keys = [_key(item, names) for item in wanted]
+    if None in keys or len(set(keys)) < len(keys):
+        return live
+    return sorted((item for item in live if _key(item, names) in keys), key=lambda item: keys.index(_key(item, names)))
+
+
+def _key(item: Any, names: _Names) -> tuple[Any, ...] | None:
+    if not isinstance(item, Mapping) or any(item.get(name) is None for name in names):
+        return None
+    return tuple(item[name] for name in names)
+
+
+def _same(live: Any, wanted: Any) -> bool:
+    """Whether `live` has all of `wanted` and nothing else."""
+    if _nothing(wanted):
+        return _nothing(live)
+    if isinstance(wanted, Mapping):
+        return (
+            isinstance(live, Mapping)
+            and live.keys() <= wanted.keys()
+            and all(_same(live.get(key), value) for key, value in wanted.items())
+        )
+    if isinstance(wanted, (list, tuple)):
+        return isinstance(live, list) and len(live) == len(wanted) and all(map(_same, live, wanted))
     return bool(live == wanted)
 
 

@@ -9,6 +9,9 @@ QUEUE = "unit/engine/test_the_queue_hands_each_key_to_one_worker.py"
 REGISTRY = "unit/engine/test_the_registry_counts_what_was_read_last.py"
 WEATHER = "faults/test_bad_weather_is_waited_out.py::test_it_ends_where_it_would_have"
 ORPHANS = "unit/engine/test_orphans_are_what_nobody_claims.py"
+APPLY = "operator/rag_operator/kube/apply.py"
+DIFFERS = "unit/kube/test_only_what_differs_is_applied.py"
+WATCH = "unit/engine/test_a_watch_is_dead_while_it_delivers_nothing.py"
 BREAKER = "unit/stores/test_a_breaker_fails_fast_until_its_next_trial.py"
 BUILD = "unit/build"
 
@@ -230,5 +233,37 @@ MUTATIONS = (
         "integration/operator/test_an_idle_operator_writes_nothing.py"
         "::test_query_pods_that_come_and_go_are_written_of_at_no_tenant",
         api=True,
+    ),
+    Mutation(
+        "what others add to a child is a difference",
+        "where a mesh adds a variable the operator writes for ever",
+        APPLY,
+        "_matched(live, wanted, merged[place]) if place in merged else live\n",
+        "live\n",
+        f"{DIFFERS}::test_an_item_that_another_added_where_an_apply_leaves_it_is_no_difference_and_ours_still_count",
+    ),
+    Mutation(
+        "what others add to a policy is no difference",
+        "who may write a NetworkPolicy lets everybody in, for good",
+        APPLY,
+        "    if place in _WHOLE:\n",
+        "    if False:\n",
+        f"{DIFFERS}::test_an_item_that_another_added_where_an_apply_takes_it_away_is_a_difference",
+    ),
+    Mutation(
+        "a watch that lags is dead",
+        "a healthy leader is killed for one late event",
+        f"{ENGINE}/resync.py",
+        "self.dead, before = len(lagging) == before, len(lagging)",
+        "self.dead, before = bool(lagging), len(lagging)",
+        f"{WATCH}::test_a_watch_is_dead_where_nothing_came_between_two_looks_until_something_does",
+    ),
+    Mutation(
+        "a watch is never dead",
+        "a leader that hears nothing stays the leader",
+        f"{ENGINE}/resync.py",
+        "self.dead, before = len(lagging) == before, len(lagging)",
+        "before = len(lagging)",
+        f"{WATCH}::test_a_watch_is_dead_where_nothing_came_between_two_looks_until_something_does",
     ),
 )

@@ -16,7 +16,7 @@ from tests.unit.api.pods import PLACED, WORKLOAD
 
 pytestmark = pytest.mark.integration
 ROLE = "eks.amazonaws.com/role-arn"
-ELSEWHERE = '{"data":{"host":"ZWxzZXdoZXJl","x":"eA=="}}'
+ELSEWHERE = {"data": {"host": "ZWxzZXdoZXJl", "x": "eA=="}}
 CHILDREN = [
     ("service", "support"),
     ("deployment", "support-query"),
@@ -30,6 +30,23 @@ CHILDREN = [
     ("secret", "acme-api-key"),
     ("secret", "acme-ingest-db"),
 ]
+AUTOSCALER = ("horizontalpodautoscaler", "support-query")
+LABEL = {"app.kubernetes.io/component": "x"}
+IMAGE = {"spec": {"template": {"spec": {"containers": [{"name": "redis", "image": "elsewhere"}]}}}}
+EDITS: dict[tuple[str, str], dict[str, Any]] = {
+    ("service", "support"): {"spec": {"selector": {"mesh": "x"}}},
+    ("deployment", "support-query"): {"spec": {"replicas": 7}},
+    ("poddisruptionbudget", "support-query"): {"spec": {"maxUnavailable": 2}},
+    ("secret", "support-query-db"): ELSEWHERE,
+    ("networkpolicy", "support-query"): {"spec": {"podSelector": {"matchLabels": {"no": "pod"}}}},
+    ("networkpolicy", "support-ingestion"): {"spec": {"ingress": [{}]}},
+    ("networkpolicy", "support-cache"): {"spec": {"ingress": [{}], "egress": [{}]}},
+    ("deployment", "support-cache"): IMAGE,
+    ("service", "support-cache"): {"metadata": {"labels": LABEL}},
+    ("cronjob", "acme-ingest"): {"spec": {"schedule": "1 2 3 4 5"}},
+    ("secret", "acme-ingest-db"): ELSEWHERE,
+}
+"""A field of ours in each child; of the Secrets `support-cache` and `acme-api-key` the content is its holder's."""
 
 
 def _children(here: World) -> list[dict[str, Any]]:
@@ -89,18 +106,57 @@ def test_drift_of_any_child_is_corrected(here: World, database: str) -> None:
     here.operator(resync_seconds="3")
     here.apply(pipeline(), tenant(), HANDBOOK, here.database_secret(database))
     eventually(lambda: len(_children(here)) == len(CHILDREN), "all children")
-    here.kubectl("delete", "service", "support")
-    here.kubectl("patch", "cronjob", "acme-ingest", "--type=merge", "-p", '{"spec":{"schedule":"1 2 3 4 5"}}')
-    here.kubectl("patch", "deployment", "support-query", "--type=merge", "-p", '{"spec":{"replicas":7}}')
+    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected")
+    eventually(lambda: len(_configurations(here)) == 2, "both configurations")
     here.kubectl("annotate", "service", "support-cache", "someone.example/note=kept")
-    database_login = here.get("secret", "acme-ingest-db") or {}
-    here.kubectl("patch", "secret", "acme-ingest-db", "--type=merge", "-p", ELSEWHERE)
-    eventually(lambda: here.get("service", "support"), "the Service comes back")
-    eventually(lambda: (here.get("cronjob", "acme-ingest") or {})["spec"]["schedule"] != "1 2 3 4 5", "the schedule")
-    eventually(lambda: (here.get("deployment", "support-query") or {})["spec"]["replicas"] == 2, "the replicas")
-    eventually(lambda: (here.get("secret", "acme-ingest-db") or {})["data"] == database_login["data"], "the login")
-    annotations = (here.get("service", "support-cache") or {})["metadata"]["annotations"]
-    assert annotations["someone.example/note"] == "kept"
+    configurations = [("configmap", name) for name in _configurations(here)]
+    _edited_and_back(here, EDITS | {child: {"metadata": {"labels": LABEL}} for child in configurations})
+    assert _annotations(here, "service", "support-cache")["someone.example/note"] == "kept"
+    _deleted_and_back(here, [*CHILDREN, *configurations])
+    _edited_and_back(here, {child: EDITS[child] for child in EDITS if child[0] == "secret"})
+    here.apply(pipeline(scaling={"minReplicas": 2, "maxReplicas": 5}))
+    eventually(lambda: here.get(*AUTOSCALER), "the autoscaler")
+    _edited_and_back(here, {AUTOSCALER: {"spec": {"maxReplicas": 50}}})
+    _deleted_and_back(here, [AUTOSCALER])
+
+
+def _configurations(here: World) -> list[str]:
+    made = here.kubectl("get", "configmap", "-l", "app.kubernetes.io/managed-by=rag-operator", "-o", "name")
+    return [name.partition("/")[2] for name in made.split()]
+
+
+def _edited_and_back(here: World, edits: dict[tuple[str, str], dict[str, Any]]) -> None:
+    """Another hand changes each; its content is what it was."""
+    before = {child: _content(here, child) for child in edits}
+    for child, patch in edits.items():
+        assert "no change" not in here.kubectl("patch", *child, "-p", json.dumps(patch))
+    for child in edits:
+        eventually(partial(_is, here, child, before[child]), f"{child} is as it was")
+
+
+def _is(here: World, child: tuple[str, str], content: dict[str, Any]) -> bool:
+    return _content(here, child) == content
+
+
+def _deleted_and_back(here: World, children: list[tuple[str, str]]) -> None:
+    former = {child: _uid(here, child) for child in children}
+    for kind, name in children:
+        here.kubectl("delete", kind, name)
+    for child in children:
+        eventually(partial(_is_new, here, child, former[child]), f"{child} comes back")
+
+
+def _is_new(here: World, child: tuple[str, str], former: str) -> bool:
+    return _uid(here, child) not in ("", former)
+
+
+def _uid(here: World, child: tuple[str, str]) -> str:
+    return str((here.get(*child) or {"metadata": {"uid": ""}})["metadata"]["uid"])
+
+
+def _content(here: World, child: tuple[str, str]) -> dict[str, Any]:
+    live = here.get(*child) or {"metadata": {}}
+    return {"labels": live["metadata"].get("labels"), "spec": live.get("spec"), "data": live.get("data")}
 
 
 def test_what_is_said_about_pods_arrives_stays_and_rests(here: World, database: str) -> None:
