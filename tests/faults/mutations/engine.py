@@ -11,6 +11,7 @@ WEATHER = "faults/test_bad_weather_is_waited_out.py::test_it_ends_where_it_would
 ORPHANS = "unit/engine/test_orphans_are_what_nobody_claims.py"
 BREAKER = "unit/stores/test_a_breaker_fails_fast_until_its_next_trial.py"
 BUILD = "unit/build"
+EMPTYING = "integration/operator/test_erasure_empties_the_cache.py"
 
 MUTATIONS = (
     Mutation(
@@ -220,6 +221,33 @@ MUTATIONS = (
         'f"revision {index.active} answers on {index.live_leases} query pods"',
         "integration/operator/test_an_idle_operator_writes_nothing.py"
         "::test_query_pods_that_come_and_go_are_written_of_at_no_tenant",
+        api=True,
+    ),
+    Mutation(
+        "erasure leaves the cache",
+        "answers of an erased customer's documents stay in Redis for hours",
+        f"{ENGINE}/deletion.py",
+        "        emptied = await empty_cache(self._context, binding, row.id)\n",
+        '        emptied = ""\n',
+        f"{EMPTYING}::test_a_deleted_tenants_keys_go_with_its_data_and_no_others",
+        api=True,
+    ),
+    Mutation(
+        "erasure of retained data leaves the cache",
+        "answers of data that an annotation had erased stay in Redis for hours",
+        f"{ENGINE}/tenants.py",
+        "        emptied = await empty_cache(self._context, binding, before.id)\n",
+        '        emptied = ""\n',
+        f"{EMPTYING}::test_a_retained_tenants_keys_stay_until_its_data_is_erased",
+        api=True,
+    ),
+    Mutation(
+        "erasure waits for the cache",
+        "while Redis is down no tenant can be deleted",
+        f"{ENGINE}/emptying.py",
+        "    except (PermanentError, StoreTrouble) as trouble:\n",
+        "    except PermanentError as trouble:\n",
+        f"{EMPTYING}::test_a_redis_that_is_away_holds_up_no_erasure[down]",
         api=True,
     ),
 )
