@@ -17,6 +17,7 @@ from rag_operator.decide.checks import Check
 from rag_operator.engine import announce, audit
 from rag_operator.engine.audit import Action, Entry
 from rag_operator.engine.context import BACK_OFF, Binding, Context
+from rag_operator.engine.emptying import empty_cache
 from rag_operator.engine.finalizer import drop_finalizer
 from rag_operator.engine.queue import Key, pipeline_key
 from rag_operator.kube.client import Api, Object
@@ -103,6 +104,7 @@ class TenantDeletion:
             message = f"answers are closed; schema {row.schema} is kept: deletionPolicy of pipeline or tenant is Retain"
             await self._tell(live, Action.DATA_RETAINED, message, {"incarnation": str(row.id)})
             return True
+        emptied = await empty_cache(self._context, binding, row.id)
         erased = False
         while not erased:
             async with self._context.transaction(binding) as tx:
@@ -112,7 +114,7 @@ class TenantDeletion:
         if left:
             await self._say(live, f"erasure is not complete: {left[0]} is still there")
             return False
-        message = f"schema {row.schema}, its roles and rows are gone"
+        message = f"schema {row.schema}, its roles and rows are gone; {emptied}"
         await self._tell(live, Action.DATA_ERASED, message, {"incarnation": str(row.id)})
         return True
 

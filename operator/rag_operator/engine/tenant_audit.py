@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from rag_operator.api import names
 from rag_operator.build.ingest import API_KEY
 from rag_operator.decide.authorship import last_change
@@ -81,14 +79,14 @@ def retired(context: Context, live: Object, revision: int) -> None:
     audit.record(context, TENANT, live, entry)
 
 
-async def erased_retained(context: Context, live: Object, row: TenantRow, incarnation: UUID) -> None:
-    """What an earlier tenant of the name left is gone, because an annotation named it."""
+async def erased_retained(context: Context, live: Object, row: TenantRow, emptied: str) -> None:
+    """What an earlier tenant of the name left is gone, because an annotation named it. `emptied`: so is its cache."""
     changed = last_change(live, ("metadata", "annotations", ANNOTATION_ERASE))
     entry = Entry(
         Action.DATA_ERASED,
-        f"data of an earlier tenant of this name is gone: schema {row.schema}, its roles and rows",
+        f"data of an earlier tenant of this name is gone: schema {row.schema}, its roles and rows; {emptied}",
         f"metadata.annotations[{ANNOTATION_ERASE}]",
         changed,
-        {"incarnation": str(incarnation), "formerUid": row.uid},
+        {"incarnation": str(row.id), "formerUid": row.uid},
     )
     await announce.tell_audited(context, TENANT, live, entry)

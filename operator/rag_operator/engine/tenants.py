@@ -21,6 +21,7 @@ from rag_operator.engine.allowance import close, not_allowed
 from rag_operator.engine.bind import database_place
 from rag_operator.engine.context import BACK_OFF, Binding, Context
 from rag_operator.engine.deletion import TenantDeletion
+from rag_operator.engine.emptying import empty_cache
 from rag_operator.engine.finalizer import add_finalizer
 from rag_operator.engine.guests import bring_policy, missing_beside
 from rag_operator.engine.proxies import called_by, missing_login
@@ -209,11 +210,12 @@ class TenantReconciler:
         asked = _uuid(tenant.metadata.annotations.get(ANNOTATION_ERASE, ""))
         if before is None or before.id != asked or before.uid == tenant.metadata.uid:
             return sight
+        emptied = await empty_cache(self._context, binding, before.id)
         erased = False
         while not erased:
             async with self._context.transaction(binding) as tx:
                 erased = await erase(tx, key.namespace, key.name)
-        await tenant_audit.erased_retained(self._context, live, before, before.id)
+        await tenant_audit.erased_retained(self._context, live, before, emptied)
         return None
 
     async def _ingest(

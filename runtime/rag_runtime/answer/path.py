@@ -237,8 +237,9 @@ class Path:
         )
 
     def _keep(self, work: Work, reply: Reply) -> None:
-        """Store the answer off the request's path; a degraded one never."""
-        if self._parts.answers is None or reply.degraded_reasons:
+        """Store the answer off the request's path; never a degraded one, nor one of a tenant that went meanwhile: its
+        keys may have been deleted already."""
+        if self._parts.answers is None or reply.degraded_reasons or self._parts.pins.get(work.tenant.id) is None:
             return
         expires = work.expires_at
         seconds = None if expires is None else (expires - datetime.now(UTC)).total_seconds()

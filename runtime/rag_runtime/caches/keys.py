@@ -1,4 +1,4 @@
-"""Keys of DATA §6. `{incarnation}` is a hash tag: all of one tenant's keys share a slot of a Redis cluster."""
+"""Keys of DATA §6. Those of a tenant begin with its prefix, by which they are deleted when it is erased."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from uuid import UUID
 
+from rag_runtime.contract.cache import tenant_prefix
 from rag_runtime.contract.config import ServeConfig
 
 
@@ -22,12 +23,12 @@ def config_digest(config: ServeConfig) -> str:
 
 def answer_key(tenant: UUID, config: str, token: str, acl: Sequence[str], question: str) -> str:
     """Key of an exact answer; `question` is whatever of the request shapes the answer, as one text."""
-    return f"rag:{{{tenant}}}:answer:{config}:{token}:{digest(*sorted(acl))}:{digest(question)}"
+    return f"{tenant_prefix(tenant)}answer:{config}:{token}:{digest(*sorted(acl))}:{digest(question)}"
 
 
 def version_key(tenant: UUID) -> str:
     """Key of the newest index version that any pod knows of."""
-    return f"rag:{{{tenant}}}:version"
+    return f"{tenant_prefix(tenant)}version"
 
 
 def embedding_key(profile: str, question: str) -> str:

@@ -262,6 +262,14 @@ LEAVING = (
         "    await _shut_login(tx, row.ingestion, roles[row.ingestion])\n",
         f"{TENANT}::test_an_open_tenant_is_closed_before_it_is_erased",
     ),
+    Mutation(
+        "one batch of keys is looked at",
+        "of an erased tenant's answers most stay where Redis holds more than a thousand keys",
+        f"{STORES}/redis.py",
+        "        while cursor or not begun:\n",
+        "        while not begun:\n",
+        "integration/stores/test_a_tenants_keys_leave_redis.py::test_more_than_a_batch_goes_and_anothers_stay",
+    ),
 )
 POINTER = (
     Mutation(

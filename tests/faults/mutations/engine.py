@@ -14,6 +14,7 @@ DIFFERS = "unit/kube/test_only_what_differs_is_applied.py"
 WATCH = "unit/engine/test_a_watch_is_dead_while_it_delivers_nothing.py"
 BREAKER = "unit/stores/test_a_breaker_fails_fast_until_its_next_trial.py"
 BUILD = "unit/build"
+EMPTYING = "integration/operator/test_erasure_empties_the_cache.py"
 
 MUTATIONS = (
     Mutation(
@@ -265,5 +266,32 @@ MUTATIONS = (
         "self.dead, before = len(lagging) == before, len(lagging)",
         "before = len(lagging)",
         f"{WATCH}::test_a_watch_is_dead_where_nothing_came_between_two_looks_until_something_does",
+    ),
+    Mutation(
+        "erasure leaves the cache",
+        "answers of an erased customer's documents stay in Redis for hours",
+        f"{ENGINE}/deletion.py",
+        "        emptied = await empty_cache(self._context, binding, row.id)\n",
+        '        emptied = ""\n',
+        f"{EMPTYING}::test_a_deleted_tenants_keys_go_with_its_data_and_no_others",
+        api=True,
+    ),
+    Mutation(
+        "erasure of retained data leaves the cache",
+        "answers of data that an annotation had erased stay in Redis for hours",
+        f"{ENGINE}/tenants.py",
+        "        emptied = await empty_cache(self._context, binding, before.id)\n",
+        '        emptied = ""\n',
+        f"{EMPTYING}::test_a_retained_tenants_keys_stay_until_its_data_is_erased",
+        api=True,
+    ),
+    Mutation(
+        "erasure waits for the cache",
+        "while Redis is down no tenant can be deleted",
+        f"{ENGINE}/emptying.py",
+        "    except (PermanentError, StoreTrouble) as trouble:\n",
+        "    except PermanentError as trouble:\n",
+        f"{EMPTYING}::test_a_redis_that_is_away_holds_up_no_erasure[down]",
+        api=True,
     ),
 )

@@ -140,4 +140,12 @@ MUTATIONS = (
         "        return yaml.safe_load(text)\n",
         "unit/build/test_configuration_documents.py::test_a_pod_reads_every_character_of_a_prompt",
     ),
+    Mutation(
+        "an answer is kept whatever became of its tenant",
+        "an answer under way when a customer's data is erased stays in Redis for hours",
+        "runtime/rag_runtime/answer/path.py",
+        " or reply.degraded_reasons or self._parts.pins.get(work.tenant.id) is None:",
+        " or reply.degraded_reasons:",
+        "integration/serve/test_erasure.py::test_an_answer_under_way_when_its_tenant_goes_is_not_kept",
+    ),
 )

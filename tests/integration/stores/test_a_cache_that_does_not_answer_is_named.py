@@ -54,7 +54,7 @@ async def test_one_that_never_answers() -> None:
             await ping(f"redis://127.0.0.1:{port}/0", deadline=0.3)
 
 
-@pytest.mark.parametrize("url", ["", "http://host", "redis://", "redis://host:port"])
+@pytest.mark.parametrize("url", ["", "http://host", "redis://", "redis://host:port", "redis://127.0.0.1/0?what=1"])
 async def test_no_redis_url(url: str) -> None:
     with pytest.raises(StoreProblem) as invalid:
         await ping(url, "cache")

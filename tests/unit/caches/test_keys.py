@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from rag_runtime.caches.keys import answer_key, config_digest, digest, embedding_key, version_key
+from rag_runtime.contract.cache import tenant_prefix
 from rag_runtime.contract.config import Answering, Database, Retrieval, ServeConfig
 
 TENANT, OTHER = UUID(int=1), UUID(int=2)
@@ -32,6 +33,20 @@ def test_the_order_of_an_acl_does_not_matter_and_its_entries_do_not_run_together
 def test_no_key_holds_the_question() -> None:
     for key in (answer_key(TENANT, "", "", [], "salary"), embedding_key("profile", "salary"), version_key(TENANT)):
         assert "salary" not in key
+
+
+def test_a_tenants_own_keys_and_no_others_begin_with_its_prefix() -> None:
+    for key in (answer_key(TENANT, "config", "token", ["*"], "question"), version_key(TENANT)):
+        assert key.startswith(tenant_prefix(TENANT))
+        assert not key.startswith(tenant_prefix(OTHER))
+    assert not embedding_key("profile", "question").startswith(tenant_prefix(TENANT))
+
+
+def test_no_prefix_begins_another_or_has_a_mark_of_a_pattern() -> None:
+    prefixes = [tenant_prefix(UUID(int=number)) for number in range(300)]
+    assert len(set(prefixes)) == len(prefixes)
+    assert {len(prefix) for prefix in prefixes} == {len(prefixes[0])}
+    assert not set("*?[]\\^") & set("".join(prefixes))
 
 
 def test_only_settings_that_shape_answers_void_the_cache() -> None:
