@@ -74,6 +74,8 @@ class Context:
     orphans: OrphanList = field(default_factory=OrphanList)
     waiting: dict[Key, dict[Key, None]] = field(default_factory=dict)
     """By pipeline: tenants whose run waits for a slot, the longest first."""
+    leaving: dict[str, datetime] = field(default_factory=dict)
+    """By uid: since when this term tries in vain to close the answers of a tenant whose namespace is being deleted."""
 
     def server_now(self) -> datetime:
         """For ages of what others have stamped: the API server's time, whatever this machine's clock says."""

@@ -46,6 +46,7 @@ class Controller:
         self._context.settled.clear()
         self._context.orphans.clear()
         self._context.waiting.clear()
+        self._context.leaving.clear()
         self._context.queue.clear()
         try:
             async with asyncio.TaskGroup() as group:

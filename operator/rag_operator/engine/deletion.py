@@ -21,12 +21,14 @@ from rag_operator.engine.emptying import empty_cache
 from rag_operator.engine.finalizer import drop_finalizer
 from rag_operator.engine.queue import Key, pipeline_key
 from rag_operator.kube.client import Api, Object
-from rag_operator.kube.kinds import CRON_JOB, JOB, NAMESPACE, PIPELINE, TENANT
+from rag_operator.kube.kinds import CRON_JOB, JOB, NAMESPACE, PIPELINE, SECRET, TENANT
 from rag_operator.stores.erasure import deactivate, erase, prove_erased, retain
 from rag_operator.stores.errors import StoreProblem, StoreTrouble
 from rag_operator.stores.tenants import read_tenant
 
 PERIOD = 5.0
+LAST_TRIES = 20.0
+"""Seconds for a database whose credentials are left in this process only."""
 
 
 async def terminating(context: Context, namespace: str) -> bool:
@@ -60,33 +62,52 @@ class TenantDeletion:
         pipeline = pipeline_key(live)
         binding = self._context.bindings.get(pipeline)
         if binding is None:
-            return await self._without_database(key, live, pipeline, "the pipeline is not bound to its database")
+            return await self._without_database(live, pipeline, "the pipeline is not bound to its database")
         try:
             done = await self._close(key, live, binding)
         except (StoreProblem, StoreTrouble) as trouble:
-            return await self._without_database(key, live, pipeline, str(trouble))
+            return await self._without_database(live, pipeline, str(trouble))
+        self._context.leaving.pop(live["metadata"]["uid"], None)
         if not done:
             return PERIOD
         await drop_finalizer(self._context.api, TENANT, live)
         self._context.queue.add_after(pipeline, 1.0)
         return None
 
-    async def _without_database(self, key: Key, live: Object, pipeline: Key, why: str) -> float | None:
-        exists = await self._exists(pipeline)
-        if exists and not await terminating(self._context, key.namespace):
+    async def _without_database(self, live: Object, pipeline: Key, why: str) -> float | None:
+        lost = await self._lost(live["metadata"], pipeline)
+        if lost is None:
             await self._say(live, f"answers can't be closed yet: {why}; it is tried again")
+            if self._context.settings.watches(pipeline.namespace):
+                self._context.queue.add_after(pipeline, PERIOD)
             return BACK_OFF
-        reason = "its namespace is being deleted" if exists else f"RagPipeline {pipeline.name} is gone"
-        message = f"released without touching the database, because {reason}: what it holds there stays"
+        message = f"released without touching the database, because {lost}: what it holds there stays"
         await self._tell(live, Action.DATA_LEFT, message, {})
         await drop_finalizer(self._context.api, TENANT, live)
+        self._context.leaving.pop(live["metadata"]["uid"], None)
         return None
 
-    async def _exists(self, pipeline: Key) -> bool:
-        """Also where nobody may look."""
-        if not self._context.settings.watches(pipeline.namespace):
-            return True
-        return await self._context.api.get(PIPELINE, pipeline.namespace, pipeline.name) is not None
+    async def _lost(self, meta: Object, pipeline: Key) -> str | None:
+        """Why nothing will close these answers any more; None where something may."""
+        watched = self._context.settings.watches(pipeline.namespace)
+        home = await self._context.api.get(PIPELINE, pipeline.namespace, pipeline.name) if watched else None
+        if watched and home is None:
+            return f"RagPipeline {pipeline.name} is gone"
+        if not await terminating(self._context, meta["namespace"]):
+            return None
+        cut_off = home is not None and not await self._has_credentials(home)
+        if cut_off and pipeline not in self._context.bindings:
+            return "its namespace is being deleted, and the database's Secret is gone"
+        now = self._context.server_now()
+        tried = (now - self._context.leaving.setdefault(meta["uid"], now)).total_seconds()
+        if tried < (LAST_TRIES if cut_off else self._context.settings.leave_grace_seconds):
+            return None
+        return f"its namespace is being deleted, and it was tried in vain for {tried:.0f} s"
+
+    async def _has_credentials(self, pipeline: Object) -> bool:
+        meta, reference = pipeline["metadata"], pipeline["spec"].get("database", {}).get("secretRef")
+        name = reference["name"] if reference else names.postgres(meta["name"])
+        return await self._context.api.get(SECRET, meta["namespace"], name) is not None
 
     async def _close(self, key: Key, live: Object, binding: Binding) -> bool:
         """True when everything that must happen in the database has happened."""

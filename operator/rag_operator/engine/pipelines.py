@@ -128,9 +128,13 @@ class PipelineReconciler:
         return again
 
     async def _keep_bound(self, key: Key, live: Object) -> None:
-        """Tenants remain, and closing their answers needs the database: also after a restart, with nothing bound."""
+        """Tenants remain, and closing their answers needs the database: also after a restart, with nothing bound, and
+        with what was bound where the Secret has gone before them, as in a namespace that is being deleted."""
+        before = self._context.bindings.get(key)
         with contextlib.suppress(InvalidSpec):
-            await self._bind(key, parse_pipeline(live))
+            bound = await self._bind(key, parse_pipeline(live))
+            if before is not None and bound.check.reason is Reason.SECRET_NOT_FOUND:
+                self._context.bindings[key] = before
 
     async def _bring(self, key: Key, live: Object, pipeline: RagPipeline) -> float | None:
         placed = await self._pace.place(live, pipeline)

@@ -30,6 +30,8 @@ class Settings:
     """How long a pipeline runs a new release before the next one moves to it."""
     login_grace_seconds: float = 600.0
     """How long query pods' former logins stay open after a rotation; the kubelet brings new ones within two minutes."""
+    leave_grace_seconds: float = 300.0
+    """How long a namespace that is being deleted waits for a database elsewhere that closes its tenants' answers."""
     log_level: str = "info"
     kubeconfig: str | None = None
 
@@ -74,6 +76,7 @@ def from_environment(env: Mapping[str, str], version: str) -> Settings:
         resync_seconds=float(number("RESYNC_SECONDS", 300)),
         rollout_pause_seconds=float(number("ROLLOUT_PAUSE_SECONDS", 60)),
         login_grace_seconds=float(number("LOGIN_GRACE_SECONDS", 600)),
+        leave_grace_seconds=float(number("LEAVE_GRACE_SECONDS", 300)),
         log_level=text("LOG_LEVEL", "info"),
         kubeconfig=env.get("KUBECONFIG") or None,
     )

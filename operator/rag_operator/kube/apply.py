@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -77,11 +78,16 @@ async def apply_child(api: Api, manifest: Object, manager: str) -> Object:
 async def ensure_secret(api: Api, manifest: Object, *, new: bool = False) -> Object:
     """Create a Secret of random content once; what exists stays as it is, since its content is the truth.
 
-    `new`: none is looked for. ConflictError where there is one all the same.
+    One that lacks a key, or a key's value, is given all of them anew: its parts belong together. `new`: none is looked
+    for. ConflictError where there is one all the same.
     """
     meta = manifest["metadata"]
     live = None if new else await api.get(SECRET, meta["namespace"], meta["name"])
-    return await _ensured(api, manifest, live)
+    standing = await _ensured(api, manifest, live)
+    held = standing.get("data") or {}
+    if all(b64decode(held.get(key) or "").strip() for key in manifest["data"]):
+        return standing
+    return await api.merge(SECRET, standing, {"data": manifest["data"]})
 
 
 async def sync_secret(api: Api, manifest: Object, live: Object | None) -> Object:

@@ -6,6 +6,7 @@ from tests.faults.mutations.mutation import Mutation
 
 OPERATOR = "operator/rag_operator"
 TENANTS = "integration/operator/test_tenants_in_other_namespaces.py"
+LET_GO = "integration/operator/test_nobody_is_let_go_before_answers_are_closed.py"
 BUILD = "unit/build/test_tenants_in_other_namespaces.py"
 
 MUTATIONS = (
@@ -87,5 +88,33 @@ MUTATIONS = (
         "    if row.state == DEACTIVATED:\n",
         "integration/stores/test_a_tenant_comes_and_goes.py"
         "::test_a_closed_tenant_is_opened_again_for_the_same_resource_and_no_other",
+    ),
+    Mutation(
+        "a guest is let go though its database may answer yet",
+        "its API keys stay valid and nothing is erased, because an operator was replaced meanwhile",
+        f"{OPERATOR}/engine/deletion.py",
+        "        if tried < (LAST_TRIES",
+        "        if tried < 0 * (LAST_TRIES",
+        f"{LET_GO}::test_an_operator_that_was_killed_closes_a_guest_whose_namespace_went_meanwhile[Retain-left0]",
+        api=True,
+    ),
+    Mutation(
+        "a guest waits for ever for a database elsewhere",
+        "a namespace never ends, because the database of another one's pipeline is gone for good",
+        f"{OPERATOR}/engine/deletion.py",
+        "        if tried < (LAST_TRIES",
+        "        if tried < 1000 + (LAST_TRIES",
+        f"{LET_GO}::test_a_database_elsewhere_that_is_gone_for_good_is_waited_for_some_time_only",
+        api=True,
+    ),
+    Mutation(
+        "a binding goes with the Secret of a pipeline that is being deleted",
+        "what a namespace's deletion removes first decides whether its data are erased",
+        f"{OPERATOR}/engine/pipelines.py",
+        "            if before is not None and bound.check.reason is Reason.SECRET_NOT_FOUND:\n",
+        "            if False:\n",
+        "integration/operator/test_deletion_closes_answers_and_hangs_nowhere.py"
+        "::test_a_terminating_namespace_does_not_hang_and_its_answers_are_closed[Delete]",
+        api=True,
     ),
 )

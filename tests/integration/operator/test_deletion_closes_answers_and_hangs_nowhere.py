@@ -137,14 +137,20 @@ def test_a_tenant_of_a_missing_pipeline_goes_at_once(here: World) -> None:
     here.kubectl("delete", "ragtenant", "acme", "--timeout=20s")
 
 
-def test_a_terminating_namespace_does_not_hang(here: World, database: str) -> None:
-    _ready(here, database)
+@pytest.mark.parametrize("policy", ["Retain", "Delete"])
+def test_a_terminating_namespace_does_not_hang_and_its_answers_are_closed(
+    here: World, database: str, policy: str
+) -> None:
+    schema = _ready(here, database, pipeline=policy, tenant=policy)
     here.api.kubectl("delete", "namespace", here.namespace, "--wait=false")
     eventually(
         lambda: not here.api.kubectl("get", "ragtenant,ragpipeline", "-n", here.namespace, "-o", "name").strip(),
         "our resources are gone",
         60,
     )
+    assert (schema in _schemas(database)) == (policy == "Retain")
+    if policy == "Retain":
+        assert _row(database) == ("Retained", [], False)
 
 
 def test_a_database_gone_for_good_with_its_secret_does_not_hold_a_terminating_namespace(
