@@ -11,6 +11,7 @@ WEATHER = "faults/test_bad_weather_is_waited_out.py::test_it_ends_where_it_would
 ORPHANS = "unit/engine/test_orphans_are_what_nobody_claims.py"
 BREAKER = "unit/stores/test_a_breaker_fails_fast_until_its_next_trial.py"
 BUILD = "unit/build"
+OLDER = "integration/operator/test_what_is_older_than_a_rule_lives_on.py"
 
 MUTATIONS = (
     Mutation(
@@ -221,5 +222,23 @@ MUTATIONS = (
         "integration/operator/test_an_idle_operator_writes_nothing.py"
         "::test_query_pods_that_come_and_go_are_written_of_at_no_tenant",
         api=True,
+    ),
+    Mutation(
+        "a pipeline whose spec is invalid is not reached",
+        "after an upgrade with a stricter rule neither its tenants nor it can be deleted",
+        f"{ENGINE}/pipelines.py",
+        "            await self._status(live, facts, {})\n            return await self._reach(key, live)\n",
+        "            await self._status(live, facts, {})\n            return None\n",
+        f"{OLDER}::test_data_from_before_a_rule_go_with_their_tenant_after_a_restart",
+        api=True,
+    ),
+    Mutation(
+        "a rule about the whole resource holds for any edit",
+        "a resource that is older than the rule can't be edited, and by one about its name not even let go",
+        "operator/rag_operator/api/schema.py",
+        "if isinstance(rule, Rule) and rule.at in _CHANGED_BY_ANY_EDIT:",
+        "if False:",
+        "unit/api/test_the_generated_files_are_current_and_structural.py"
+        "::test_the_checked_in_files_are_what_the_models_give",
     ),
 )
