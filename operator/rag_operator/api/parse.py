@@ -22,6 +22,17 @@ def parse_pipeline(obj: Mapping[str, Any]) -> RagPipeline:
     return pipeline
 
 
+def parse_to_close(obj: Mapping[str, Any]) -> RagPipeline:
+    """What of an invalid RagPipeline leads to its database, as if it were paused; the rest is left out.
+
+    Raises InvalidSpec where that is what is invalid.
+    """
+    database = obj["spec"].get("database", {})
+    reached = {"managed": {}} if "managed" in database else {k: v for k, v in database.items() if k == "secretRef"}
+    policy = "Delete" if obj["spec"].get("deletionPolicy") == "Delete" else "Retain"
+    return _validate(RagPipeline, {**obj, "spec": {"database": reached, "deletionPolicy": policy, "paused": True}})
+
+
 def parse_tenant(obj: Mapping[str, Any]) -> RagTenant:
     """The RagTenant that the object is. Raises InvalidSpec with every problem."""
     tenant = _validate(RagTenant, obj)

@@ -6,6 +6,7 @@ node, defaults that descend into objects, list types for server-side apply, and 
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Mapping
 from enum import StrEnum
@@ -21,6 +22,11 @@ from rag_operator.api.rules import Rule, Transition, all_rules
 
 Schema = dict[str, Any]
 MAX_TEXT = 1024
+_CHANGED_BY_ANY_EDIT = ("", "spec")
+"""Elsewhere the API server passes over a rule by itself where the rule's object is unchanged. Here a resource that is
+older than a rule could not be edited any more; by a rule at its root it could not even be let go."""
+_ASKED = re.compile(r"\bhas\(self([.\w]+)\)")
+_READ = re.compile(r"\bself((?:\.size\(\)|\.\w+\b(?!\())+)")
 _SCALARS: dict[type, Schema] = {
     bool: {"type": "boolean"},
     int: {"type": "integer", "format": "int32"},
@@ -172,10 +178,23 @@ def _attach(schema: Schema, rule: Rule | Transition) -> None:
         node = node["properties"][step.removesuffix("[]")]
         if step.endswith("[]"):
             node = node["items"]
-    entry = {"rule": rule.cel, "message": rule.message}
+    entry: Schema = {"rule": rule.cel, "message": rule.message}
+    if isinstance(rule, Rule) and rule.at in _CHANGED_BY_ANY_EDIT:
+        entry |= {"rule": _unless_unchanged(rule.cel), "optionalOldSelf": True}
     if rule.field:
         entry["fieldPath"] = f".{rule.field}"
     node.setdefault("x-kubernetes-validations", []).append(entry)
+
+
+def _unless_unchanged(cel: str) -> str:
+    """The rule, or nothing of what it reads has changed. What it asks `has` of may be absent."""
+    optional = set(_ASKED.findall(cel))
+    same = [f"has(self{path}) == has(oldSelf.value(){path})" for path in sorted(optional)]
+    for path in sorted(set(_READ.findall(_ASKED.sub("", cel)))):
+        absent = "".join(f"!has(self{one}) || " for one in optional if path == one or path.startswith(f"{one}."))
+        equal = f"{absent}self{path} == oldSelf.value(){path}"
+        same.append(f"({equal})" if absent else equal)
+    return f"(oldSelf.hasValue() && {' && '.join(same)}) || ({cel})"
 
 
 def _text(doc: str | None) -> str:

@@ -81,7 +81,7 @@ async def close(context: Context, key: Key, live: Object) -> bool:
 
 async def _deactivate(context: Context, key: Key, live: Object) -> None:
     """Where the pipeline isn't bound there is nothing to write to: one that comes to be bound wakes its tenants."""
-    binding = context.bindings.get(pipeline_key(live))
+    binding = context.reach(pipeline_key(live))
     if binding is None:
         return
     async with context.transaction(binding) as tx:

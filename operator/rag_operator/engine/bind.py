@@ -10,7 +10,9 @@ from uuid import UUID
 
 from rag_operator.api import names
 from rag_operator.api.conditions import Reason
-from rag_operator.api.names import FIELD_MANAGER_PIPELINE
+from rag_operator.api.errors import InvalidSpec
+from rag_operator.api.names import FIELD_MANAGER_PIPELINE, FINALIZER
+from rag_operator.api.parse import parse_to_close
 from rag_operator.api.pipeline import RagPipeline
 from rag_operator.build import common, config, postgres, query
 from rag_operator.build.common import Release
@@ -22,6 +24,7 @@ from rag_operator.engine.pods import pods_trouble
 from rag_operator.engine.queue import Key
 from rag_operator.engine.secrets import Found, found, read_secret
 from rag_operator.kube.apply import apply_child, ensure_secret, sync_secret
+from rag_operator.kube.client import Object
 from rag_operator.kube.kinds import PIPELINE, SECRET, STATEFUL_SET
 from rag_operator.stores.address import DatabaseAddress, parse_secret
 from rag_operator.stores.catalog import CatalogRequest, ensure_catalog
@@ -72,6 +75,30 @@ async def bind(context: Context, pipeline: RagPipeline, release: Release) -> Bou
     return replace(bound, address=address)
 
 
+async def reach(context: Context, key: Key, live: Object) -> bool | None:
+    """Reach the catalog of a pipeline whose spec can't be acted on, so that its tenants may be deleted.
+
+    No child is made. True when it was reached now, False when that is to be tried again, None where nothing is to do:
+    without our finalizer it never had a catalog.
+    """
+    if context.reach(key) or FINALIZER not in live["metadata"].get("finalizers", []):
+        return None
+    try:
+        pipeline = parse_to_close(live)
+    except InvalidSpec:
+        return None
+    secret = await _secret(context, pipeline)
+    if isinstance(secret, Check):
+        return False
+    try:
+        address = parse_secret(secret.data, secret.name, key.namespace)
+        context.reached[key] = await _reach(context, pipeline, address, context.settings.release)
+    except (StoreProblem, StoreTrouble) as error:
+        _log.warning("%s can't be reached to close its tenants: %s", key, error)
+        return False
+    return True
+
+
 async def _secret(context: Context, pipeline: RagPipeline) -> Found | Check:
     meta = pipeline.metadata
     if pipeline.spec.database.secret_ref:
@@ -103,7 +130,17 @@ async def _managed_not_ready(context: Context, pipeline: RagPipeline) -> Check |
 
 async def _bind_at(context: Context, pipeline: RagPipeline, address: DatabaseAddress, release: Release) -> Bound:
     key = Key("pipeline", pipeline.metadata.namespace, pipeline.metadata.name)
-    before = context.bindings.get(key)
+    binding = await _reach(context, pipeline, address, release)
+    closing = await _query_logins(context, key, binding)
+    async with context.transaction(binding) as tx:
+        declared = await declare_profile(tx, config.embedding_profile(pipeline.spec))
+        serving = await serving_identities(tx)
+    bound = replace(binding, declared=declared, serving=serving)
+    return Bound(Check(True, Reason.AS_EXPECTED, ""), bound, closing=closing.due)
+
+
+async def _reach(context: Context, pipeline: RagPipeline, address: DatabaseAddress, release: Release) -> Binding:
+    before = context.bindings.get(Key("pipeline", pipeline.metadata.namespace, pipeline.metadata.name))
     if before is None or before.address != address:
         await preflight(context.databases, address)
     catalog = await ensure_catalog(context.databases, address, _request(context, pipeline))
@@ -114,13 +151,7 @@ async def _bind_at(context: Context, pipeline: RagPipeline, address: DatabaseAdd
     else:
         epoch = await context.databases.take_leadership(address, catalog)
         await _migrate(context, address, catalog, epoch)
-    binding = Binding(pipeline, address, catalog, epoch, release)
-    closing = await _query_logins(context, key, binding)
-    async with context.transaction(binding) as tx:
-        declared = await declare_profile(tx, config.embedding_profile(pipeline.spec))
-        serving = await serving_identities(tx)
-    bound = replace(binding, declared=declared, serving=serving)
-    return Bound(Check(True, Reason.AS_EXPECTED, ""), bound, closing=closing.due)
+    return Binding(pipeline, address, catalog, epoch, release)
 
 
 async def _migrate(context: Context, address: DatabaseAddress, catalog: CatalogNames, epoch: int) -> None:

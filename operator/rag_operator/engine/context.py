@@ -67,6 +67,8 @@ class Context:
     new_id: Callable[[], UUID]
     new_password: Callable[[], str]
     bindings: dict[Key, Binding] = field(default_factory=dict)
+    reached: dict[Key, Binding] = field(default_factory=dict)
+    """Catalogs of pipelines that can't be bound, since their spec is invalid: only for closing tenants."""
     incarnations: dict[UUID | None, Key] = field(default_factory=dict)
     shards: dict[Key, set[int]] = field(default_factory=dict)
     slots: dict[Key, asyncio.Lock] = field(default_factory=dict)
@@ -80,6 +82,10 @@ class Context:
     def server_now(self) -> datetime:
         """For ages of what others have stamped: the API server's time, whatever this machine's clock says."""
         return self.api.clock.now() or self.now()
+
+    def reach(self, pipeline: Key) -> Binding | None:
+        """The catalog in which a tenant of the pipeline is closed."""
+        return self.bindings.get(pipeline) or self.reached.get(pipeline)
 
     def transaction(self, binding: Binding, deadline: float | None = None) -> AbstractAsyncContextManager[Transaction]:
         """A transaction in the binding's catalog, under its epoch; bounded by a deadline in seconds."""

@@ -43,6 +43,7 @@ class Controller:
     async def lead(self) -> None:
         """Reconcile until cancelled. A new term starts with nothing remembered: every binding takes its epoch anew."""
         self._context.bindings.clear()
+        self._context.reached.clear()
         self._context.settled.clear()
         self._context.orphans.clear()
         self._context.waiting.clear()

@@ -60,7 +60,7 @@ class TenantDeletion:
         if FINALIZER not in live["metadata"].get("finalizers", []):
             return None
         pipeline = pipeline_key(live)
-        binding = self._context.bindings.get(pipeline)
+        binding = self._context.reach(pipeline)
         if binding is None:
             return await self._without_database(live, pipeline, "the pipeline is not bound to its database")
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,7 +23,7 @@ from rag_operator.engine import announce, audit, autoscaling, rollout, versions
 from rag_operator.engine.accounts import bring_accounts
 from rag_operator.engine.audit import Action, Entry
 from rag_operator.engine.authorities import read_authorities
-from rag_operator.engine.bind import Bound, bind, catalog_of
+from rag_operator.engine.bind import Bound, bind, catalog_of, reach
 from rag_operator.engine.context import BACK_OFF, Binding, Context
 from rag_operator.engine.deletion import PipelineDeletion
 from rag_operator.engine.finalizer import add_finalizer
@@ -98,10 +97,10 @@ class PipelineReconciler:
         except InvalidSpec as invalid:
             facts = decide.PipelineFacts(_generation(live), spec=Check(False, Reason.INVALID_SPEC, str(invalid)))
             await self._status(live, facts, {})
-            return None
+            return await self._reach(key, live)
         if unusable := self._pace.refusal(pipeline):
             await self._status(live, decide.PipelineFacts(_generation(live), spec=unusable), {})
-            return None
+            return await self._reach(key, live)
         if pipeline.spec.paused:
             await self._bind(key, pipeline)  # tenants may still be deleted, and that needs the database
             await self._pause(live)
@@ -121,6 +120,7 @@ class PipelineReconciler:
         if live is None or again is None:
             self._listeners.stop(key)
             self._context.bindings.pop(key, None)
+            self._context.reached.pop(key, None)
             self._context.orphans.forget(key)
         else:
             await self._keep_bound(key, live)
@@ -131,10 +131,20 @@ class PipelineReconciler:
         """Tenants remain, and closing their answers needs the database: also after a restart, with nothing bound, and
         with what was bound where the Secret has gone before them, as in a namespace that is being deleted."""
         before = self._context.bindings.get(key)
-        with contextlib.suppress(InvalidSpec):
+        try:
             bound = await self._bind(key, parse_pipeline(live))
-            if before is not None and bound.check.reason is Reason.SECRET_NOT_FOUND:
-                self._context.bindings[key] = before
+        except InvalidSpec:
+            await self._reach(key, live)
+            return
+        if before is not None and bound.check.reason is Reason.SECRET_NOT_FOUND:
+            self._context.bindings[key] = before
+
+    async def _reach(self, key: Key, live: Object) -> float | None:
+        """Tenants may be deleted whatever the spec says, and that needs the database."""
+        reached = await reach(self._context, key, live)
+        if reached:
+            self._wake_tenants(key)
+        return BACK_OFF if reached is False else None
 
     async def _bring(self, key: Key, live: Object, pipeline: RagPipeline) -> float | None:
         placed = await self._pace.place(live, pipeline)
@@ -197,6 +207,7 @@ class PipelineReconciler:
                 self._wake_tenants(key)
             return bound
         self._context.bindings[key] = bound.binding
+        self._context.reached.pop(key, None)
         self._last_profiles[pipeline.metadata.uid] = bound.binding.profiles
         self._listeners.ensure(key, bound.binding)
         await look_for_orphans(self._context, key, bound.binding)

@@ -15,6 +15,7 @@ WATCH = "unit/engine/test_a_watch_is_dead_while_it_delivers_nothing.py"
 BREAKER = "unit/stores/test_a_breaker_fails_fast_until_its_next_trial.py"
 BUILD = "unit/build"
 EMPTYING = "integration/operator/test_erasure_empties_the_cache.py"
+OLDER = "integration/operator/test_what_is_older_than_a_rule_lives_on.py"
 
 MUTATIONS = (
     Mutation(
@@ -303,5 +304,23 @@ MUTATIONS = (
         "integration/operator/test_a_secret_that_lost_a_key_is_made_anew.py"
         "::test_the_cache_gets_a_new_password_everywhere[url]",
         api=True,
+    ),
+    Mutation(
+        "a pipeline whose spec is invalid is not reached",
+        "after an upgrade with a stricter rule neither its tenants nor it can be deleted",
+        f"{ENGINE}/pipelines.py",
+        "            await self._status(live, facts, {})\n            return await self._reach(key, live)\n",
+        "            await self._status(live, facts, {})\n            return None\n",
+        f"{OLDER}::test_data_from_before_a_rule_go_with_their_tenant_after_a_restart",
+        api=True,
+    ),
+    Mutation(
+        "a rule about the whole resource holds for any edit",
+        "a resource that is older than the rule can't be edited, and by one about its name not even let go",
+        "operator/rag_operator/api/schema.py",
+        "if isinstance(rule, Rule) and rule.at in _CHANGED_BY_ANY_EDIT:",
+        "if False:",
+        "unit/api/test_the_generated_files_are_current_and_structural.py"
+        "::test_the_checked_in_files_are_what_the_models_give",
     ),
 )

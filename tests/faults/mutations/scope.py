@@ -111,8 +111,8 @@ MUTATIONS = (
         "a binding goes with the Secret of a pipeline that is being deleted",
         "what a namespace's deletion removes first decides whether its data are erased",
         f"{OPERATOR}/engine/pipelines.py",
-        "            if before is not None and bound.check.reason is Reason.SECRET_NOT_FOUND:\n",
-        "            if False:\n",
+        "        if before is not None and bound.check.reason is Reason.SECRET_NOT_FOUND:\n",
+        "        if False:\n",
         "integration/operator/test_deletion_closes_answers_and_hangs_nowhere.py"
         "::test_a_terminating_namespace_does_not_hang_and_its_answers_are_closed[Delete]",
         api=True,
