@@ -71,6 +71,10 @@ def _tenant_added(stage: Stage) -> bool:
     return stage.has("cronjob/beta-ingest", "secret/beta-api-key") and counted.get("total") == 2
 
 
+def _add_again(stage: Stage) -> None:
+    stage.apply(tenant(**ERASED, **SCHEDULE))
+
+
 def _rotate(stage: Stage) -> None:
     stage.here.kubectl("delete", "secret", "support-query-db")
 
@@ -101,3 +105,5 @@ SCENARIOS = (
     Scenario("rotate", _rotate, _rotated, (CREATED,)),
 )
 ADD_TENANT = Scenario("add tenant", _add_tenant, _tenant_added, (CREATED,))
+ADD_AGAIN = Scenario("add again", _add_again, _created, (CREATED, (_delete_tenant, _tenant_gone)))
+"""A tenant of the same name as one that was deleted."""

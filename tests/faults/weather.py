@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from aiohttp import web
 
 from tests.faults.api_wire import WRITES, Forward, relayed
 
 Which = Callable[[web.Request], bool]
+
+
+class Weather(Protocol):
+    """What is told afterwards whether it happened at all."""
+
+    @property
+    def struck(self) -> bool:
+        """Whether any answer was another than the server would have given."""
+
+    async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse | None:
+        """The answer in the server's place; None lets the request pass."""
+
+
+@dataclass(slots=True)
+class Counted:
+    """Weather that counts the requests on which it fell."""
+
+    done: int = field(default=0, kw_only=True)
+
+    @property
+    def struck(self) -> bool:
+        """Whether it fell on any."""
+        return self.done > 0
 
 
 def any_request(request: web.Request) -> bool:
@@ -40,8 +63,13 @@ def watches(request: web.Request) -> bool:
     return "watch=true" in request.query_string
 
 
+def failure(code: int, message: str = "weather") -> dict[str, object]:
+    """The body with which the API server refuses."""
+    return {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "message": message}
+
+
 @dataclass(slots=True)
-class Refusing:
+class Refusing(Counted):
     """A status for the first `times` requests, or for `seconds` from the first."""
 
     status: int
@@ -50,7 +78,6 @@ class Refusing:
     seconds: float = 10**6
     retry_after: int | None = None
     since: float = 0.0
-    done: int = 0
 
     async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse | None:
         self.since = self.since or time.monotonic()
@@ -58,12 +85,11 @@ class Refusing:
             return None
         self.done += 1
         headers = {"Retry-After": str(self.retry_after)} if self.retry_after is not None else {}
-        body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": self.status, "message": "weather"}
-        return web.json_response(body, status=self.status, headers=headers)
+        return web.json_response(failure(self.status), status=self.status, headers=headers)
 
 
 @dataclass(slots=True)
-class Intercepting:
+class Intercepting(Counted):
     """For `seconds` from the first, what stands before the server answers reads with a page of its own, and 200."""
 
     seconds: float
@@ -73,91 +99,39 @@ class Intercepting:
         self.since = self.since or time.monotonic()
         if not reads(request) or time.monotonic() - self.since > self.seconds:
             return None
+        self.done += 1
         return web.Response(text="<html>Log in to go on</html>", content_type="text/html")
 
 
 @dataclass(slots=True)
-class BreakingOff:
+class BreakingOff(Counted):
     """The first `times` answers end in the middle of a line."""
 
     which: Which
     times: int
-    done: int = 0
 
     async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse | None:
         if not self.which(request) or self.done >= self.times:
             return None
-        self.done += 1
         async with await forward(request) as answer:
-            return await relayed(request, answer, most=40)
+            broken = await relayed(request, answer, most=40)
+            self.done += isinstance(broken, web.Response)
+            return broken
 
 
 @dataclass(slots=True)
-class Delaying:
+class Delaying(Counted):
     """The first `times` requests wait so long."""
 
     seconds: float
     times: int
     which: Which = any_request
-    done: int = 0
 
     async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse | None:
         if self.which(request) and self.done < self.times:
             self.done += 1
             await asyncio.sleep(self.seconds)
         return None
-
-
-@dataclass(slots=True)
-class Silent:
-    """Watches stay open and say nothing at all: every event is lost."""
-
-    begun: set[str] = field(default_factory=set)
-    """Plural names of what is watched, so what has been listed before."""
-
-    async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse | None:
-        if not watches(request):
-            return None
-        self.begun.add(request.path.rpartition("/")[2])
-        stream = web.StreamResponse(headers={"Content-Type": "application/json"})
-        await stream.prepare(request)
-        await asyncio.sleep(3600)
-        return stream
-
-
-@dataclass(slots=True)
-class Expiring:
-    """The first `times` watches end with an ERROR of code 410 in the stream."""
-
-    times: int
-    done: int = 0
-
-    async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse | None:
-        if not watches(request) or self.done >= self.times:
-            return None
-        self.done += 1
-        status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 410, "message": "too old"}
-        event = {"type": "ERROR", "object": status | {"metadata": {}}}
-        return web.Response(body=json.dumps(event).encode() + b"\n", content_type="application/json")
-
-
-@dataclass(slots=True)
-class Stale:
-    """For `seconds`, objects are read as they stood when this began to look; writes go through."""
-
-    seconds: float
-    since: float = field(default_factory=time.monotonic)
-    seen: dict[str, tuple[int, bytes]] = field(default_factory=dict)
-
-    async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse | None:
-        if not reads(request) or time.monotonic() - self.since > self.seconds:
-            return None
-        where = request.raw_path
-        if where not in self.seen:
-            async with await forward(request) as answer:
-                self.seen[where] = (answer.status, await answer.read())
-        status, body = self.seen[where]
-        return web.Response(status=status, body=body, content_type="application/json")
 
 
 @dataclass(slots=True)
