@@ -81,7 +81,7 @@ def _rotate(stage: Stage) -> None:
 
 def _rotated(stage: Stage) -> bool:
     """The other login is open alone, after a grace of a second."""
-    catalog = (stage.here.get("ragpipeline", "support") or {})["status"]["catalogID"].replace("-", "")[:12]
+    catalog = stage.here.catalog().hex[:12]
     with psycopg.connect(stage.dsn) as admin:
         asked = admin.execute(LOGINS, [f"rag_{catalog}_query_"])
         return stage.has("secret/support-query-db") and [str(name)[-3:] for (name,) in asked] == ["0_b"]

@@ -63,7 +63,7 @@ def leases(request: web.Request) -> bool:
 
 
 def _epoch(on: Stage) -> int:
-    catalog = (on.here.get("ragpipeline", "support") or {})["status"]["catalogID"].replace("-", "")[:12]
+    catalog = on.here.catalog().hex[:12]
     with psycopg.connect(on.dsn) as admin:
         found = admin.execute(SQL("SELECT epoch FROM {}.leader").format(Identifier(f"rag_{catalog}"))).fetchone()
     assert found

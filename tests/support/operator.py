@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import UUID
 
 from rag_operator.kube import kinds
 from tests.cluster.fixtures import Kubernetes
@@ -145,6 +146,14 @@ class World:
                 raise
             return None
         return found
+
+    def catalog(self, pipeline: str = "support") -> UUID:
+        """A pipeline's catalog, once it tells: its tenants may be laid before."""
+
+        def told() -> str:
+            return str((self.get("ragpipeline", pipeline) or {}).get("status", {}).get("catalogID") or "")
+
+        return UUID(eventually(told, f"the catalog of {pipeline}"))
 
     def secret(self, name: str) -> dict[str, str]:
         """A Secret's data, in clear; empty when it is not there."""

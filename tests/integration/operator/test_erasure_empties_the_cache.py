@@ -25,8 +25,7 @@ def _begun(here: World, database: str, redis: dict[str, str], **own: Any) -> UUI
     spec: dict[str, Any] = {"deletionPolicy": "Delete", "cache": cache}
     here.apply(secret("redis", redis), HANDBOOK, here.database_secret(database), pipeline(**spec), tenant(**own))
     here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected")
-    catalog = str((here.get("ragpipeline", "support") or {})["status"]["catalogID"])
-    schema = f"rag_{UUID(catalog).hex[:12]}"
+    schema = f"rag_{here.catalog().hex[:12]}"
     with psycopg.connect(database) as admin:
         admin.execute(f"SET ROLE {schema}_owner".encode())
         ((incarnation,),) = admin.execute(f"SELECT id FROM {schema}.tenant".encode()).fetchall()

@@ -33,7 +33,7 @@ def laid(here: World, there: World, database: str, policy: str = "Retain", **set
     reference = {"name": "support", "namespace": here.namespace}
     there.apply(tenant(pipelineRef=reference, deletionPolicy=policy), HANDBOOK)
     there.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected")
-    catalog = (here.get("ragpipeline", "support") or {})["status"]["catalogID"].replace("-", "")[:12]
+    catalog = here.catalog().hex[:12]
     assert row(database, f"rag_{catalog}") == [("Active", 1, True)]
     return f"rag_{catalog}"
 
