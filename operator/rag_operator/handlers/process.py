@@ -42,26 +42,30 @@ async def run(settings: Settings) -> None:
     stop = asyncio.Event()
     _stop_on_signals(stop)
     api = await Api.connect(settings.kubeconfig)
-    registry = Registry()
-    queue = WorkQueue(time.monotonic, random.random, registry.lane)
     async with Databases(settings.identity) as databases:
-        context = Context(
-            settings=settings,
-            api=api,
-            discovery=Discovery(api),
-            databases=databases,
-            queue=queue,
-            registry=registry,
-            coalescing=Coalescing(time.monotonic),
-            labels=Labels(registry, queue),
-            now=lambda: datetime.now(UTC),
-            new_id=uuid.uuid4,
-            new_password=lambda: secrets.token_urlsafe(32),
-        )
         try:
-            await _serve(context, stop)
+            await _serve(context_of(settings, api, databases), stop)
         finally:
             await api.close()
+
+
+def context_of(settings: Settings, api: Api, databases: Databases) -> Context:
+    """What reconcilers work with, on this machine's clocks and randomness."""
+    registry = Registry()
+    queue = WorkQueue(time.monotonic, random.random, registry.lane)
+    return Context(
+        settings=settings,
+        api=api,
+        discovery=Discovery(api),
+        databases=databases,
+        queue=queue,
+        registry=registry,
+        coalescing=Coalescing(time.monotonic),
+        labels=Labels(registry, queue),
+        now=lambda: datetime.now(UTC),
+        new_id=uuid.uuid4,
+        new_password=lambda: secrets.token_urlsafe(32),
+    )
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -14,14 +12,11 @@ from psycopg.sql import SQL, Identifier
 
 from rag_operator.api.parse import parse_pipeline
 from rag_operator.engine.bind import bind
-from rag_operator.engine.coalesce import Coalescing
 from rag_operator.engine.context import Context
-from rag_operator.engine.namespaces import Labels
-from rag_operator.engine.queue import Key, WorkQueue
-from rag_operator.engine.registry import Registry
+from rag_operator.engine.queue import Key
 from rag_operator.engine.settings import from_environment
+from rag_operator.handlers.process import context_of
 from rag_operator.kube.client import Api
-from rag_operator.kube.discovery import Discovery
 from rag_operator.stores.database import Databases
 from rag_operator.stores.errors import Superseded
 from tests.support.operator import HANDBOOK, World, eventually, pipeline, tenant
@@ -34,23 +29,10 @@ EPOCH = SQL("SELECT epoch FROM {}.leader")
 @pytest.fixture
 async def context(here: World) -> AsyncIterator[Context]:
     """What a replica works with; it has no election, so that a test says whether it may write."""
-    registry = Registry()
-    queue = WorkQueue(time.monotonic, lambda: 0.0, registry.lane)
     api = await Api.connect(str(here.kubeconfig))
+    settings = from_environment({"RAG_OPERATOR_NAMESPACE": here.namespace}, "0.1.0")
     async with Databases("a-replica") as databases:
-        yield Context(
-            settings=from_environment({"RAG_OPERATOR_NAMESPACE": here.namespace}, "0.1.0"),
-            api=api,
-            discovery=Discovery(api),
-            databases=databases,
-            queue=queue,
-            registry=registry,
-            coalescing=Coalescing(time.monotonic),
-            labels=Labels(registry, queue),
-            now=lambda: datetime.now(UTC),
-            new_id=uuid.uuid4,
-            new_password=lambda: uuid.uuid4().hex,
-        )
+        yield context_of(settings, api, databases)
     await api.close()
 
 
