@@ -60,6 +60,14 @@ def test_lists_texts_and_maps_are_bounded(schema: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("schema", SPECS)
+def test_a_rule_whose_object_any_edit_changes_looks_at_what_it_reads_alone(schema: dict[str, Any]) -> None:
+    rules = [rule for node in (schema, schema["properties"]["spec"]) for rule in node["x-kubernetes-validations"]]
+    assert any(rule.get("optionalOldSelf") for rule in rules)
+    for rule in rules:
+        assert "oldSelf" in rule["rule"], rule["message"]
+
+
+@pytest.mark.parametrize("schema", SPECS)
 def test_no_default_picks_a_member_of_a_union(schema: dict[str, Any]) -> None:
     for path, node in nodes(schema["properties"]["spec"]):
         if path.rsplit(".", 1)[-1] in UNION_MEMBERS:
