@@ -68,7 +68,7 @@ async def bind(context: Context, pipeline: RagPipeline, release: Release) -> Bou
         waiting = await _managed_not_ready(context, pipeline)
         bound = Bound(waiting) if waiting else await _bind_at(context, pipeline, address, release)
     except Superseded:
-        context.bindings.pop(Key("pipeline", pipeline.metadata.namespace, pipeline.metadata.name), None)
+        context.bindings.pop(Key.of(pipeline), None)
         raise
     except (StoreProblem, StoreTrouble) as error:
         bound = Bound(Check(False, error.reason, str(error)))
@@ -120,7 +120,7 @@ async def _managed_not_ready(context: Context, pipeline: RagPipeline) -> Check |
     live = await context.api.get(STATEFUL_SET, pipeline.metadata.namespace, name)
     if live and live.get("status", {}).get("readyReplicas", 0) >= 1:
         return None
-    known = Key("pipeline", pipeline.metadata.namespace, pipeline.metadata.name) in context.bindings
+    known = Key.of(pipeline) in context.bindings
     labels = names.pipeline_selector(pipeline.metadata.name, names.COMPONENT_POSTGRES)
     if trouble := await pods_trouble(context, pipeline.metadata.namespace, labels):
         return Check(False, Reason.PODS_FAILING, trouble)
@@ -129,9 +129,8 @@ async def _managed_not_ready(context: Context, pipeline: RagPipeline) -> Check |
 
 
 async def _bind_at(context: Context, pipeline: RagPipeline, address: DatabaseAddress, release: Release) -> Bound:
-    key = Key("pipeline", pipeline.metadata.namespace, pipeline.metadata.name)
     binding = await _reach(context, pipeline, address, release)
-    closing = await _query_logins(context, key, binding)
+    closing = await _query_logins(context, binding)
     async with context.transaction(binding) as tx:
         declared = await declare_profile(tx, config.embedding_profile(pipeline.spec))
         serving = await serving_identities(tx)
@@ -140,7 +139,7 @@ async def _bind_at(context: Context, pipeline: RagPipeline, address: DatabaseAdd
 
 
 async def _reach(context: Context, pipeline: RagPipeline, address: DatabaseAddress, release: Release) -> Binding:
-    before = context.bindings.get(Key("pipeline", pipeline.metadata.namespace, pipeline.metadata.name))
+    before = context.bindings.get(Key.of(pipeline))
     if before is None or before.address != address:
         await preflight(context.databases, address)
     catalog = await ensure_catalog(context.databases, address, _request(context, pipeline))
@@ -173,11 +172,12 @@ def _request(context: Context, pipeline: RagPipeline) -> CatalogRequest:
     )
 
 
-async def _query_logins(context: Context, key: Key, binding: Binding) -> Closing:
+async def _query_logins(context: Context, binding: Binding) -> Closing:
     """The logins of query pods: their Secret first, then the roles, so that no crash leaves a role without password.
 
     Where the Secret lacks a password, the other of the shard's two logins takes its turn, and what pods have goes on.
     """
+    key = binding.key
     name = names.query_database_secret(key.name)
     live = await context.api.get(SECRET, key.namespace, name)
     before = found(live) if live else None

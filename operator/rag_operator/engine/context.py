@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -22,6 +22,7 @@ from rag_operator.kube.client import Api
 from rag_operator.kube.discovery import Discovery
 from rag_operator.stores.address import DatabaseAddress
 from rag_operator.stores.database import Databases
+from rag_operator.stores.errors import Superseded
 from rag_operator.stores.transaction import Transaction
 from rag_runtime.contract.config import EmbeddingProfile
 from rag_runtime.contract.names import CatalogNames
@@ -46,6 +47,11 @@ class Binding:
     """Identities of those that revisions answer with: a question is embedded with the model of the revision asked."""
 
     @property
+    def key(self) -> Key:
+        """The pipeline's."""
+        return Key.of(self.pipeline)
+
+    @property
     def profiles(self) -> tuple[EmbeddingProfile, ...]:
         """The declared profiles that query pods need beside the spec's own."""
         return tuple(self.declared[identity] for identity in sorted(self.serving & self.declared.keys()))
@@ -68,7 +74,8 @@ class Context:
     new_password: Callable[[], str]
     bindings: dict[Key, Binding] = field(default_factory=dict)
     reached: dict[Key, Binding] = field(default_factory=dict)
-    """Catalogs of pipelines that can't be bound, since their spec is invalid: only for closing tenants."""
+    """Catalogs of pipelines that can't be bound, since their spec is invalid or the database's Secret has gone, maybe
+    before all else of a namespace that is being deleted: only for closing tenants."""
     incarnations: dict[UUID | None, Key] = field(default_factory=dict)
     shards: dict[Key, set[int]] = field(default_factory=dict)
     slots: dict[Key, asyncio.Lock] = field(default_factory=dict)
@@ -87,9 +94,15 @@ class Context:
         """The catalog in which a tenant of the pipeline is closed."""
         return self.bindings.get(pipeline) or self.reached.get(pipeline)
 
-    def transaction(self, binding: Binding, deadline: float | None = None) -> AbstractAsyncContextManager[Transaction]:
+    @asynccontextmanager
+    async def transaction(self, binding: Binding, deadline: float | None = None) -> AsyncIterator[Transaction]:
         """A transaction in the binding's catalog, under its epoch; bounded by a deadline in seconds."""
-        return self.databases.transaction(binding.address, binding.catalog, binding.epoch, deadline)
+        try:
+            async with self.databases.transaction(binding.address, binding.catalog, binding.epoch, deadline) as tx:
+                yield tx
+        except Superseded:
+            self.reached.pop(binding.key, None)
+            raise
 
     def wake_waiting(self, pipeline: Key, many: int = 1) -> None:
         """Let the tenants that have waited longest for a slot look again; those in vain wait anew."""

@@ -96,7 +96,7 @@ class TenantDeletion:
         if not await terminating(self._context, meta["namespace"]):
             return None
         cut_off = home is not None and not await self._has_credentials(home)
-        if cut_off and pipeline not in self._context.bindings:
+        if cut_off and self._context.reach(pipeline) is None:
             return "its namespace is being deleted, and the database's Secret is gone"
         now = self._context.server_now()
         tried = (now - self._context.leaving.setdefault(meta["uid"], now)).total_seconds()
@@ -119,7 +119,7 @@ class TenantDeletion:
         if not await stop_ingestion(self._context.api, key):
             await self._say(live, "answers are closed; ingestion is being stopped")
             return False
-        if policy(live, binding) is DeletionPolicy.RETAIN:
+        if await self._policy(live) is DeletionPolicy.RETAIN:
             async with self._context.transaction(binding) as tx:
                 await retain(tx, key.namespace, key.name)
             message = f"answers are closed; schema {row.schema} is kept: deletionPolicy of pipeline or tenant is Retain"
@@ -139,6 +139,13 @@ class TenantDeletion:
         await self._tell(live, Action.DATA_ERASED, message, {"incarnation": str(row.id)})
         return True
 
+    async def _policy(self, live: Object) -> DeletionPolicy:
+        """The stricter of tenant and pipeline, as both stand now: data goes only where both say Delete."""
+        home = pipeline_key(live)
+        pipeline = await self._context.api.get(PIPELINE, home.namespace, home.name)
+        said = {one["spec"].get("deletionPolicy") if one else None for one in (live, pipeline)}
+        return DeletionPolicy.DELETE if said == {"Delete"} else DeletionPolicy.RETAIN
+
     async def _tell(self, live: Object, action: Action, message: str, details: Mapping[str, str | int]) -> None:
         changed = last_change(live, ("spec", "deletionPolicy"))
         entry = Entry(action, message, "spec.deletionPolicy", changed, details)
@@ -151,12 +158,6 @@ class TenantDeletion:
         )
         merged = merge(old.conditions, decide_tenant.conditions(facts)[:3], self._context.now())
         await announce.write(self._context, TENANT, live, old.model_copy(update={"conditions": merged}))
-
-
-def policy(live: Object, binding: Binding) -> DeletionPolicy:
-    """The stricter of tenant and pipeline: data goes only where both say Delete."""
-    said = {str(live["spec"].get("deletionPolicy", "Retain")), str(binding.pipeline.spec.deletion_policy)}
-    return DeletionPolicy.DELETE if said == {"Delete"} else DeletionPolicy.RETAIN
 
 
 def _is_bound(tenant: Object, pipeline: Object) -> bool:

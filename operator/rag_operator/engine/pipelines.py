@@ -33,7 +33,7 @@ from rag_operator.engine.optional import bring_monitors
 from rag_operator.engine.pace import Pace, Placed
 from rag_operator.engine.pods import pods_trouble
 from rag_operator.engine.proxies import missing_login
-from rag_operator.engine.queue import Key
+from rag_operator.engine.queue import Key, key_of
 from rag_operator.engine.refusals import REFUSALS, refusal
 from rag_operator.engine.secrets import Found, found, read_secret
 from rag_operator.kube.apply import apply_child, delete_child, ensure_secret
@@ -128,16 +128,11 @@ class PipelineReconciler:
         return again
 
     async def _keep_bound(self, key: Key, live: Object) -> None:
-        """Tenants remain, and closing their answers needs the database: also after a restart, with nothing bound, and
-        with what was bound where the Secret has gone before them, as in a namespace that is being deleted."""
-        before = self._context.bindings.get(key)
+        """Tenants remain, and closing their answers needs the database: also after a restart, with nothing bound."""
         try:
-            bound = await self._bind(key, parse_pipeline(live))
+            await self._bind(key, parse_pipeline(live))
         except InvalidSpec:
             await self._reach(key, live)
-            return
-        if before is not None and bound.check.reason is Reason.SECRET_NOT_FOUND:
-            self._context.bindings[key] = before
 
     async def _reach(self, key: Key, live: Object) -> float | None:
         """Tenants may be deleted whatever the spec says, and that needs the database."""
@@ -204,6 +199,8 @@ class PipelineReconciler:
         if bound.binding is None:
             if bound.check.blocked and before is not None:
                 del self._context.bindings[key]
+                if bound.check.reason is Reason.SECRET_NOT_FOUND:
+                    self._context.reached[key] = before
                 self._wake_tenants(key)
             return bound
         self._context.bindings[key] = bound.binding
@@ -348,7 +345,7 @@ class PipelineReconciler:
         leases = 0
         if bound.binding is not None:
             leases = await self._live_leases(bound.binding)
-            self._note_served(Key("pipeline", pipeline.metadata.namespace, pipeline.metadata.name), leases > 0)
+            self._note_served(Key.of(pipeline), leases > 0)
         facts = decide.QueryFacts(
             desired=int(deployment["spec"].get("replicas", 1)),
             ready=int(status.get("readyReplicas", 0)),
@@ -383,7 +380,7 @@ class PipelineReconciler:
 
     async def _status(self, live: Object, facts: decide.PipelineFacts, more: dict[str, Any]) -> RagPipelineStatus:
         old = RagPipelineStatus.model_validate(live.get("status", {}))
-        key = Key("pipeline", live["metadata"]["namespace"], live["metadata"]["name"])
+        key = key_of(PIPELINE, live)
         fields = old.to_dict() | more
         new = RagPipelineStatus.model_validate(fields).model_copy(
             update={

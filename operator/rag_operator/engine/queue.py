@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from rag_operator.api.pipeline import RagPipeline
+from rag_operator.api.tenant import RagTenant
 from rag_operator.kube.client import Object
 from rag_operator.kube.kinds import PIPELINE, Kind
 
@@ -34,6 +36,12 @@ class Key:
 
     def __str__(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}"
+
+    @classmethod
+    def of(cls, resource: RagPipeline | RagTenant) -> Key:
+        """The key of one that was parsed."""
+        kind: Literal["pipeline", "tenant"] = "pipeline" if isinstance(resource, RagPipeline) else "tenant"
+        return cls(kind, resource.metadata.namespace, resource.metadata.name)
 
 
 def key_of(kind: Kind, live: Object) -> Key:

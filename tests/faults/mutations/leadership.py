@@ -45,4 +45,14 @@ MUTATIONS = (
         "integration/kube/test_a_watch_that_is_refused_says_so.py::test_without_the_right_to",
         api=True,
     ),
+    Mutation(
+        "a catalog that was taken by another stays reached",
+        "tenants of a pipeline whose spec is invalid can't be deleted before the next term",
+        f"{OPERATOR}/engine/context.py",
+        "            self.reached.pop(binding.key, None)\n",
+        "",
+        "integration/operator/test_who_may_not_write_takes_no_catalog.py"
+        "::test_who_leads_takes_it_back_to_let_tenants_of_a_refused_pipeline_go",
+        api=True,
+    ),
 )

@@ -108,13 +108,22 @@ MUTATIONS = (
         api=True,
     ),
     Mutation(
-        "a binding goes with the Secret of a pipeline that is being deleted",
-        "what a namespace's deletion removes first decides whether its data are erased",
+        "what was bound is forgotten with its Secret",
+        "a namespace whose Secrets go first lets tenants go with their answers open",
         f"{OPERATOR}/engine/pipelines.py",
-        "        if before is not None and bound.check.reason is Reason.SECRET_NOT_FOUND:\n",
-        "        if False:\n",
-        "integration/operator/test_deletion_closes_answers_and_hangs_nowhere.py"
-        "::test_a_terminating_namespace_does_not_hang_and_its_answers_are_closed[Delete]",
+        "                    self._context.reached[key] = before\n",
+        "                    pass\n",
+        f"{LET_GO}::test_a_database_whose_secret_goes_before_all_else_of_its_namespace_is_still_written_to[Retain-left0]",
+        api=True,
+    ),
+    Mutation(
+        "the pipeline's deletion policy is that of its last good spec",
+        "data are erased that the pipeline's owner said to keep, since another field was wrong",
+        f"{OPERATOR}/engine/deletion.py",
+        "        pipeline = await self._context.api.get(PIPELINE, home.namespace, home.name)\n",
+        "        known = self._context.bindings[home].pipeline.spec\n"
+        '        pipeline = {"spec": {"deletionPolicy": str(known.deletion_policy)}}\n',
+        f"{LET_GO}::test_data_are_kept_where_the_pipeline_said_so_last_though_its_spec_is_refused",
         api=True,
     ),
 )

@@ -82,6 +82,35 @@ def test_an_operator_that_was_killed_closes_a_guest_whose_namespace_went_meanwhi
     assert not here.audited("DataLeft")
 
 
+@pytest.mark.parametrize(("policy", "left"), [("Retain", [("Retained", 0, False)]), ("Delete", [])])
+def test_a_database_whose_secret_goes_before_all_else_of_its_namespace_is_still_written_to(
+    here: World, database: str, policy: str, left: list[tuple[Any, ...]]
+) -> None:
+    here.operator()
+    here.apply(pipeline(deletionPolicy=policy), tenant(deletionPolicy=policy), HANDBOOK, here.database_secret(database))
+    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected")
+    catalog = f"rag_{here.catalog().hex[:12]}"
+    assert row(database, catalog) == [("Active", 1, True)]
+    here.kubectl("delete", "secret", "db")
+    here.wait_condition("ragpipeline", "support", "Ready", "SecretNotFound")
+    here.api.kubectl("delete", "namespace", here.namespace, "--wait=false")
+    eventually(partial(gone, here), "the namespace goes", COLLECTED)
+    assert row(database, catalog) == left
+    assert not here.audited("DataLeft")
+
+
+def test_data_are_kept_where_the_pipeline_said_so_last_though_its_spec_is_refused(here: World, database: str) -> None:
+    here.operator()
+    spec: dict[str, Any] = {"deletionPolicy": "Delete"}
+    here.apply(pipeline(**spec), tenant(deletionPolicy="Delete"), HANDBOOK, here.database_secret(database))
+    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected")
+    catalog = f"rag_{here.catalog().hex[:12]}"
+    here.apply(pipeline(deletionPolicy="Retain", runtimeVersion="99.0.0"))
+    here.wait_condition("ragpipeline", "support", "Ready", "InvalidSpec")
+    here.kubectl("delete", "ragtenant", "acme", "--timeout=40s")
+    assert row(database, catalog) == [("Retained", 0, False)]
+
+
 def test_a_guest_waits_for_a_database_that_is_busy(here: World, there: World, database: str) -> None:
     catalog = laid(here, there, database)
     with psycopg.connect(database) as busy:

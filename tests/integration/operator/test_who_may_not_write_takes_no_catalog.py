@@ -64,6 +64,22 @@ async def test_it_binds_anew_only_once_it_may_write(here: World, database: str, 
     assert again.epoch == _asked(database, EPOCH, schema) == taken + 1
 
 
+def test_who_leads_takes_it_back_to_let_tenants_of_a_refused_pipeline_go(here: World, database: str) -> None:
+    here.operator()
+    here.apply(pipeline(), tenant(suspend=True), HANDBOOK, here.database_secret(database))
+    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected")
+    schema = f"rag_{here.catalog().hex[:12]}"
+    here.apply(pipeline(runtimeVersion="99.0.0"))
+    here.wait_condition("ragpipeline", "support", "Ready", "InvalidSpec")
+    here.replicas[0].stop()
+    before = _asked(database, EPOCH, schema)
+    here.operator()
+    eventually(lambda: _asked(database, EPOCH, schema) > before, "the catalog is reached anew")
+    taken = _asked(database, BUMP, schema)
+    here.kubectl("delete", "ragtenant", "acme", "--timeout=60s")
+    assert _asked(database, EPOCH, schema) == taken + 1
+
+
 def test_who_leads_takes_it_back_and_tells_no_trouble(here: World, database: str) -> None:
     here.operator(resync_seconds="2")
     here.apply(pipeline(), tenant(suspend=True, schedule="1 3 * * *"), HANDBOOK, here.database_secret(database))
