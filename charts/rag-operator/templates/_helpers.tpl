@@ -139,6 +139,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   value: {{ .Values.rollout.pauseSeconds | quote }}
 - name: RAG_OPERATOR_LOGIN_GRACE_SECONDS
   value: {{ .Values.rotation.graceSeconds | quote }}
+- name: RAG_OPERATOR_LEAVE_GRACE_SECONDS
+  value: {{ .Values.namespaceDeletion.graceSeconds | quote }}
 - name: RAG_OPERATOR_HTTPS_PROXY
   value: {{ include "rag-operator.proxy" (list "https" .Values.proxy) }}
 - name: RAG_OPERATOR_HTTP_PROXY

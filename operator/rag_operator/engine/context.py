@@ -86,6 +86,14 @@ class Context:
     leaving: dict[str, datetime] = field(default_factory=dict)
     """By uid: since when this term tries in vain to close the answers of a tenant whose namespace is being deleted."""
 
+    def begin_term(self) -> None:
+        """Forget what an earlier term knew: others may have led meanwhile."""
+        self.queue.clear()
+        self.settled.clear()
+        self.orphans.clear()
+        for memory in (self.bindings, self.reached, self.waiting, self.leaving):
+            memory.clear()
+
     def server_now(self) -> datetime:
         """For ages of what others have stamped: the API server's time, whatever this machine's clock says."""
         return self.api.clock.now() or self.now()

@@ -42,13 +42,7 @@ class Controller:
 
     async def lead(self) -> None:
         """Reconcile until cancelled. A new term starts with nothing remembered: every binding takes its epoch anew."""
-        self._context.bindings.clear()
-        self._context.reached.clear()
-        self._context.settled.clear()
-        self._context.orphans.clear()
-        self._context.waiting.clear()
-        self._context.leaving.clear()
-        self._context.queue.clear()
+        self._context.begin_term()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._resync.run())

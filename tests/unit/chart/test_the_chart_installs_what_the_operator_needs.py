@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from rag_operator.build.common import Proxy
-from rag_operator.engine.settings import from_environment
+from rag_operator.engine.settings import Settings, from_environment
 from tests.unit.chart.conftest import CHART, Helm, Object
 
 
@@ -113,10 +113,14 @@ def test_the_operator_reads_its_settings_from_what_the_chart_sets(helm: Helm) ->
     assert settings.release.postgres_image == "pgvector/pgvector:pg17"
     assert settings.release.redis_image == "redis:8"
     assert settings.release.pull_policy == "Never"
-    assert (settings.rollout_pause_seconds, settings.login_grace_seconds) == (60, 600)
-    slower = helm.template({"rollout": {"pauseSeconds": 600}, "rotation": {"graceSeconds": 1200}})
-    settings = from_environment(environment(slower), "0.1.0")
-    assert (settings.rollout_pause_seconds, settings.login_grace_seconds) == (600, 1200)
+    assert seconds(settings) == (60, 600, 300)
+    graces = {part: {"graceSeconds": 1200} for part in ("rotation", "namespaceDeletion")}
+    slower = helm.template({"rollout": {"pauseSeconds": 600}, **graces})
+    assert seconds(from_environment(environment(slower), "0.1.0")) == (600, 1200, 1200)
+
+
+def seconds(settings: Settings) -> tuple[float, float, float]:
+    return settings.rollout_pause_seconds, settings.login_grace_seconds, settings.leave_grace_seconds
 
 
 def test_images_are_overridden_by_tag_digest_and_registry(helm: Helm) -> None:
@@ -251,6 +255,7 @@ def test_any_release_name_gives_valid_names(helm: Helm, release: str) -> None:
         ({"watchNamespaces": ["Not A Name"]}, "watchNamespaces/0"),
         ({"logLevel": "loud"}, "logLevel"),
         ({"rotation": {"graceSeconds": 60}}, "rotation/graceSeconds"),
+        ({"namespaceDeletion": {"graceSeconds": 0}}, "namespaceDeletion/graceSeconds"),
         ({"proxy": {"https": "https://proxy:3128"}}, "proxy/https"),
         ({"proxy": {"http": "http://pro xy:3128"}}, "proxy/http"),
         ({"proxy": {"secretName": "Not A Name"}}, "proxy/secretName"),
