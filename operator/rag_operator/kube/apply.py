@@ -10,40 +10,18 @@ import hashlib
 import json
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from rag_operator.api import GROUP
+from rag_operator.kube.claim import claimed
 from rag_operator.kube.client import Api, Object
-from rag_operator.kube.errors import ConflictError
+from rag_operator.kube.errors import ConflictError, RefusedError
 from rag_operator.kube.kinds import SECRET, Kind, kind_of
+from rag_operator.kube.merged import MERGED, Keys, Names, Place, key_of
 
 ANNOTATION_APPLIED = f"{GROUP}/applied"
 
-_Place: TypeAlias = tuple[str, str]
-"""A field within a manifest: the name of what it stands in, and its own."""
-_Names: TypeAlias = tuple[str, ...]
-_Keys: TypeAlias = Mapping[_Place, _Names]
-_NOWHERE: _Place = ("", "")
-_MERGED: _Keys = {
-    ("metadata", "ownerReferences"): ("uid",),
-    ("spec", "containers"): ("name",),
-    ("spec", "initContainers"): ("name",),
-    ("spec", "volumes"): ("name",),
-    ("spec", "imagePullSecrets"): ("name",),
-    ("spec", "topologySpreadConstraints"): ("topologyKey", "whenUnsatisfiable"),
-    ("spec", "ports"): ("port", "protocol"),
-    ("spec", "groups"): ("name",),
-    **{
-        (containers, field): names
-        for containers in ("containers", "initContainers")
-        for field, names in {
-            "env": ("name",),
-            "ports": ("containerPort", "protocol"),
-            "volumeMounts": ("mountPath",),
-        }.items()
-    },
-}
-"""Of our manifests' lists those that the API server merges by a key (`x-kubernetes-list-map-keys`), with the key."""
+_NOWHERE: Place = ("", "")
 _WHOLE = frozenset({("spec", "selector"), ("spec", "podSelector"), ("spec", "ingress"), ("spec", "egress")})
 """What is ours as a whole: one more label selects other pods, one more peer or port lets others through."""
 
@@ -65,18 +43,33 @@ async def apply_child(api: Api, manifest: Object, manager: str) -> Object:
     kind = kind_of(manifest)
     meta = manifest["metadata"]
     live = await api.get(kind, meta["namespace"], meta["name"])
-    if live is not None:
-        _require_ours(kind, live, meta)
     stamped = _stamped(manifest)
-    if live is not None and _applied(live) == _applied(stamped) and covers(live, stamped):
+    if live is None:
+        return await api.apply(kind, stamped, manager)
+    _require_ours(kind, live, meta)
+    if _applied(live) == _applied(stamped) and covers(live, stamped):
         return live
-    if live is not None:
-        stamped["metadata"] |= {key: live["metadata"][key] for key in ("uid", "resourceVersion")}
-    return await api.apply(kind, stamped, manager)
+    return await _apply_over(api, live, stamped, manager)
+
+
+async def _apply_over(api: Api, live: Object, manifest: Object, manager: str) -> Object:
+    """Apply over what was read; what others have put beside our fields goes where the two together are refused."""
+    kind = kind_of(manifest)
+    try:
+        return await api.apply(kind, _at(live, manifest), manager)
+    except RefusedError as refusal:
+        entries = claimed(live, manifest, refusal.fields, manager)
+        if entries is None:
+            raise
+        try:
+            live = await api.merge(kind, live, {"metadata": {"managedFields": entries}})
+            return await api.apply(kind, _at(live, manifest), manager)
+        except RefusedError:
+            raise refusal from None
 
 
 async def ensure_secret(api: Api, manifest: Object, *, new: bool = False) -> Object:
-    """Create a Secret of random content once; what exists stays as it is, since its content is the truth.
+    """Create a Secret of random content once; the data of one that exists stay as they are, since they are the truth.
 
     One that lacks a key, or a key's value, is given all of them anew: its parts belong together. `new`: none is looked
     for. ConflictError where there is one all the same.
@@ -85,21 +78,19 @@ async def ensure_secret(api: Api, manifest: Object, *, new: bool = False) -> Obj
     live = None if new else await api.get(SECRET, meta["namespace"], meta["name"])
     standing = await _ensured(api, manifest, live)
     held = standing.get("data") or {}
-    if all(b64decode(held.get(key) or "").strip() for key in manifest["data"]):
-        return standing
-    return await api.merge(SECRET, standing, {"data": manifest["data"]})
+    whole = all(b64decode(held.get(key) or "").strip() for key in manifest["data"])
+    return await _brought(api, manifest, standing, {} if whole else manifest["data"])
 
 
 async def sync_secret(api: Api, manifest: Object, live: Object | None) -> Object:
-    """Bring a Secret's data to the manifest's, given what was read under its name.
+    """Bring a Secret to the manifest, given what was read under its name.
 
     No stamp is left: a hash of a secret value tells of it.
     """
     standing = await _ensured(api, manifest, live)
-    if standing.get("data", {}) == manifest["data"]:
-        return standing
-    gone: Object = {key: None for key in standing.get("data", {}) if key not in manifest["data"]}
-    return await api.merge(SECRET, standing, {"data": gone | manifest["data"]})
+    held, wanted = standing.get("data") or {}, manifest["data"]
+    gone: Object = {key: None for key in held if key not in wanted}
+    return await _brought(api, manifest, standing, {} if held == wanted else gone | wanted)
 
 
 async def _ensured(api: Api, manifest: Object, live: Object | None) -> Object:
@@ -107,6 +98,23 @@ async def _ensured(api: Api, manifest: Object, live: Object | None) -> Object:
         return await api.create(SECRET, manifest)
     _require_ours(SECRET, live, manifest["metadata"])
     return live
+
+
+async def _brought(api: Api, manifest: Object, standing: Object, data: Object) -> Object:
+    """The Secret with these data, and with our labels and owner beside those of others; no write when it is so."""
+    changes = {"data": data, "metadata": _metadata_due(standing["metadata"], manifest["metadata"])}
+    patch = {part: change for part, change in changes.items() if change}
+    return await api.merge(SECRET, standing, patch) if patch else standing
+
+
+def _metadata_due(live: Object, wanted: Object) -> Object:
+    held, owners = live.get("labels") or {}, wanted.get("ownerReferences", [])
+    labels = {name: value for name, value in wanted.get("labels", {}).items() if held.get(name) != value}
+    due: Object = {"labels": labels} if labels else {}
+    if not covers({"metadata": live}, {"metadata": {"ownerReferences": owners}}):
+        ours = _owners({"metadata": wanted})
+        due["ownerReferences"] = [o for o in live["ownerReferences"] if str(o["uid"]) not in ours] + owners
+    return due
 
 
 async def owned_child(api: Api, kind: Kind, namespace: str, name: str, owner_uid: str) -> Object | None:
@@ -129,10 +137,10 @@ def covers(live: Any, wanted: Any, *, additions: bool = True) -> bool:
 
     `additions`: lists that the API server merges by a key may have items of others too, which an apply leaves alone.
     """
-    return _covers(live, wanted, _NOWHERE, _MERGED if additions else {})
+    return _covers(live, wanted, _NOWHERE, MERGED if additions else {})
 
 
-def _covers(live: Any, wanted: Any, place: _Place, merged: _Keys) -> bool:
+def _covers(live: Any, wanted: Any, place: Place, merged: Keys) -> bool:
     if place in _WHOLE:
         return _same(live, wanted)
     if _nothing(wanted):
@@ -151,18 +159,14 @@ def _covers(live: Any, wanted: Any, place: _Place, merged: _Keys) -> bool:
     return bool(live == wanted)
 
 
-def _matched(live: Sequence[Any], wanted: Sequence[Any], names: _Names) -> Sequence[Any]:
+def _matched(live: Sequence[Any], wanted: Sequence[Any], names: Names) -> Sequence[Any]:
     """Of the live items those of the wanted ones' keys, in the order of `wanted`; all where keys tell nothing apart."""
-    keys = [_key(item, names) for item in wanted]
+    keys = [key_of(item, names) for item in wanted]
     if None in keys or len(set(keys)) < len(keys):
         return live
-    return sorted((item for item in live if _key(item, names) in keys), key=lambda item: keys.index(_key(item, names)))
-
-
-def _key(item: Any, names: _Names) -> tuple[Any, ...] | None:
-    if not isinstance(item, Mapping) or any(item.get(name) is None for name in names):
-        return None
-    return tuple(item[name] for name in names)
+    return sorted(
+        (item for item in live if key_of(item, names) in keys), key=lambda item: keys.index(key_of(item, names))
+    )
 
 
 def _same(live: Any, wanted: Any) -> bool:
@@ -183,6 +187,11 @@ def _same(live: Any, wanted: Any) -> bool:
 def _nothing(value: Any) -> bool:
     """Empty values are dropped by the server."""
     return value is None or value in ({}, [], ())
+
+
+def _at(live: Object, manifest: Object) -> Object:
+    seen = {key: live["metadata"][key] for key in ("uid", "resourceVersion")}
+    return manifest | {"metadata": manifest["metadata"] | seen}
 
 
 def _stamped(manifest: Object) -> Object:

@@ -32,6 +32,8 @@ METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v
 METADATA_EVENT = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
+MISSED = ("FieldValueNotFound", "FieldValueRequired")
+"""Causes of a refusal that nothing which is there mends by going."""
 _ESCAPED = re.compile("[\x7f-\uffff]")
 
 
@@ -261,11 +263,17 @@ def encoded(body: Object) -> bytes:
 
 
 def _refusal(response: aiohttp.ClientResponse, text: bytes) -> Exception:
-    return error_of(response.status, _message(text, response.status), response.headers.get("Retry-After"))
+    message, fields = _said(text, response.status)
+    return error_of(response.status, message, response.headers.get("Retry-After"), fields)
 
 
-def _message(text: bytes, status: int) -> str:
+def _said(text: bytes, status: int) -> tuple[str, list[str]]:
+    """The message of a Status, and the fields that it names as causes; not those that it only misses."""
     try:
-        return str(json.loads(text).get("message", "")) or f"status {status}"
-    except ValueError:
-        return f"status {status}"
+        told = json.loads(text)
+        causes = (told.get("details") or {}).get("causes") or []
+        return str(told.get("message", "")) or f"status {status}", [
+            str(cause["field"]) for cause in causes if cause.get("field") and cause.get("reason") not in MISSED
+        ]
+    except (ValueError, AttributeError):
+        return f"status {status}", []

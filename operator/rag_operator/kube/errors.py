@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rag_operator.api.errors import PermanentError, TransientError
 
 
@@ -14,7 +16,14 @@ class ConflictError(TransientError):
 
 
 class RefusedError(PermanentError):
-    """400, 403, 422 and the like: the server understood and said no. The message is the server's."""
+    """400, 403, 422 and the like: the server understood and said no. The message is the server's.
+
+    `fields`: what it complains of, as it names fields (`spec.ports[1].name`).
+    """
+
+    def __init__(self, message: str, fields: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.fields = tuple(fields)
 
 
 class NotFoundError(RefusedError):
@@ -25,7 +34,7 @@ class ExpiredError(TransientError):
     """410: the watch or the continue token is too old; list again."""
 
 
-def error_of(status: int, message: str, retry_after: str | None) -> Exception:
+def error_of(status: int, message: str, retry_after: str | None, fields: Sequence[str] = ()) -> Exception:
     """The error that an HTTP status of the API server stands for."""
     if status == 404:
         return NotFoundError(message)
@@ -36,4 +45,4 @@ def error_of(status: int, message: str, retry_after: str | None) -> Exception:
     if status == 429 or status >= 500 or status == 401:
         delay = float(retry_after) if retry_after and retry_after.isdigit() else None
         return ApiUnavailableError(f"the API server answered {status}: {message}", delay)
-    return RefusedError(message)
+    return RefusedError(message, fields)

@@ -299,8 +299,8 @@ MUTATIONS = (
         "a Secret of ours that lost a key stays so",
         "requests with the tenant's key are refused, or every reconcile fails, and nobody is told why",
         "operator/rag_operator/kube/apply.py",
-        """    if all(b64decode(held.get(key) or "").strip() for key in manifest["data"]):\n""",
-        "    if True:\n",
+        """    whole = all(b64decode(held.get(key) or "").strip() for key in manifest["data"])\n""",
+        "    whole = True\n",
         "integration/operator/test_a_secret_that_lost_a_key_is_made_anew.py"
         "::test_the_cache_gets_a_new_password_everywhere[url]",
         api=True,

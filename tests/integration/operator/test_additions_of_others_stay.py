@@ -78,6 +78,8 @@ def test_items_that_a_mesh_adds_stay_and_no_look_writes_and_ours_still_come_back
     twice = [{"op": "add", "path": "/spec/template/spec/containers/0/env/-", "value": own | {"valueFrom": None}}]
     here.kubectl("patch", "deployment", "support-query", MESH, "--type=json", "-p", json.dumps(twice))
     eventually(lambda: _variables(here)["POD_NAME"] == own, "of two of the name, ours")
+    here.kubectl("set", "env", "deployment/support-query", MESH, "--containers=query", "POD_NAME=x")
+    eventually(lambda: _variables(here)["POD_NAME"] == own, "our source of the variable is back")
     for edit in ({"valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}, {"$patch": "delete"}):
         container = {"name": "query", "env": [{"name": "POD_NAME"} | edit]}
         patch = {"spec": {"template": {"spec": {"containers": [container]}}}}

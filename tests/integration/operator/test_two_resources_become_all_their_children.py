@@ -16,7 +16,6 @@ from tests.unit.api.pods import PLACED, WORKLOAD
 
 pytestmark = pytest.mark.integration
 ROLE = "eks.amazonaws.com/role-arn"
-ELSEWHERE = {"data": {"host": "ZWxzZXdoZXJl", "x": "eA=="}}
 CHILDREN = [
     ("service", "support"),
     ("deployment", "support-query"),
@@ -32,6 +31,7 @@ CHILDREN = [
 ]
 AUTOSCALER = ("horizontalpodautoscaler", "support-query")
 LABEL = {"app.kubernetes.io/component": "x"}
+ELSEWHERE = {"data": {"host": "ZWxzZXdoZXJl", "x": "eA=="}, "metadata": {"labels": LABEL}}
 IMAGE = {"spec": {"template": {"spec": {"containers": [{"name": "redis", "image": "elsewhere"}]}}}}
 EDITS: dict[tuple[str, str], dict[str, Any]] = {
     ("service", "support"): {"spec": {"selector": {"mesh": "x"}}},
@@ -46,7 +46,12 @@ EDITS: dict[tuple[str, str], dict[str, Any]] = {
     ("cronjob", "acme-ingest"): {"spec": {"schedule": "1 2 3 4 5"}},
     ("secret", "acme-ingest-db"): ELSEWHERE,
 }
-"""A field of ours in each child; of the Secrets `support-cache` and `acme-api-key` the content is its holder's."""
+"""A field of ours in each child, but of those Secrets whose data are their holder's."""
+HELD: dict[tuple[str, str], dict[str, Any]] = {
+    ("secret", "support-cache"): {"metadata": {"labels": LABEL}},
+    ("secret", "acme-api-key"): {"metadata": {"labels": {"app.kubernetes.io/managed-by": None}}},
+}
+"""Of those Secrets too. By themselves, as pods roll with their version."""
 
 
 def _children(here: World) -> list[dict[str, Any]]:
@@ -111,6 +116,7 @@ def test_drift_of_any_child_is_corrected(here: World, database: str) -> None:
     here.kubectl("annotate", "service", "support-cache", "someone.example/note=kept")
     configurations = [("configmap", name) for name in _configurations(here)]
     _edited_and_back(here, EDITS | {child: {"metadata": {"labels": LABEL}} for child in configurations})
+    _edited_and_back(here, HELD)
     assert _annotations(here, "service", "support-cache")["someone.example/note"] == "kept"
     _deleted_and_back(here, [*CHILDREN, *configurations])
     _edited_and_back(here, {child: EDITS[child] for child in EDITS if child[0] == "secret"})
