@@ -29,6 +29,9 @@ class Entry:
 
     id: str
     time: str
+    """When the API server received it."""
+    answered: str
+    """When it had answered it; of a watch, when it began to. Both in UTC with microseconds: their order is text's."""
     user: str
     verb: str
     group: str
@@ -39,6 +42,7 @@ class Entry:
     path: str
     code: int
     user_agent: str
+    """What the client calls itself; of the operator's own requests, with the replica's identity."""
 
     @property
     def writes(self) -> bool:
@@ -58,6 +62,7 @@ def parse(line: str) -> Entry:
     return Entry(
         id=event["auditID"],
         time=event["requestReceivedTimestamp"],
+        answered=event["stageTimestamp"],
         user=event.get("impersonatedUser", event["user"]).get("username", ""),
         verb=event["verb"],
         group=target.get("apiGroup", ""),

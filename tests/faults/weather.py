@@ -10,7 +10,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from tests.faults.api_wire import WRITES, Forward, relayed
+from tests.faults.api_wire import WRITES, Forward, cut, relayed
 
 Which = Callable[[web.Request], bool]
 
@@ -149,3 +149,31 @@ class Swapping:
             await asyncio.to_thread(self.swap)
             self.done = True
         return None
+
+
+@dataclass(slots=True)
+class Hanging(Counted):
+    """From a replica's first write of a path with `part` on, its requests wait; at the end its writes arrive, unheard.
+
+    A replica is known by what it calls itself; kopf's own connections stand.
+    """
+
+    replica: str
+    part: str
+    over: bool = False
+    arrived: list[int] = field(default_factory=list)
+    """The API server's statuses for the writes that arrived late, the Lease's aside."""
+
+    async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse | None:
+        if self.over or self.replica not in request.headers.get("User-Agent", ""):
+            return None
+        if not self.struck and not (request.method in WRITES and self.part in request.path):
+            return None
+        self.done += 1
+        await request.read()  # who sent it will have hung up
+        while not self.over:  # noqa: ASYNC110  told from another thread
+            await asyncio.sleep(0.1)
+        if request.method in WRITES:
+            async with await forward(request) as answer:
+                self.arrived += [answer.status] if writes(request) else []
+        return cut(request)

@@ -25,6 +25,8 @@ PATIENCE = 90.0
 
 async def release(api: Api, settings: Settings, say: Callable[[str], None]) -> None:
     """Scale the operator to 0 and take our finalizers off. TimeoutError where a replica keeps the Lease."""
+    identity = f"release-{uuid4().hex[:6]}"
+    api.calls_itself(settings.release.version, identity)
     await _scale_down(api, settings, say)
     released = asyncio.Event()
 
@@ -36,7 +38,6 @@ async def release(api: Api, settings: Settings, say: Callable[[str], None]) -> N
                         await _let_go(api, kind, item, say)
         released.set()
 
-    identity = f"release-{uuid4().hex[:6]}"
     election = Election(api, settings.namespace, settings.lease_name, identity, time.monotonic)
     standing = asyncio.create_task(election.run(leading))
     try:

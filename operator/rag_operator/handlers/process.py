@@ -77,9 +77,7 @@ def _stop_on_signals(stop: asyncio.Event) -> None:
 async def _serve(context: Context, stop: asyncio.Event) -> None:
     settings = context.settings
     resync = Resync(context)
-    identity = f"{settings.identity}-{context.new_id().hex[:6]}"
-    election = Election(context.api, settings.namespace, settings.lease_name, identity, time.monotonic)
-    context.api.may_write = election.holds
+    election = _election_of(context)
     controller = Controller(context, resync)
     watching = asyncio.Event()
 
@@ -108,6 +106,16 @@ async def _serve(context: Context, stop: asyncio.Event) -> None:
         stop.set()
         for runner in runners:
             await runner.cleanup()
+
+
+def _election_of(context: Context) -> Election:
+    """This process as a candidate: it says who it is with each request, and writes while it leads."""
+    api, settings = context.api, context.settings
+    identity = f"{settings.identity}-{context.new_id().hex[:6]}"
+    election = Election(api, settings.namespace, settings.lease_name, identity, time.monotonic)
+    api.calls_itself(settings.release.version, identity)
+    api.may_write = election.holds
+    return election
 
 
 async def _stopped(stop: asyncio.Event) -> None:

@@ -26,6 +26,7 @@ from rag_operator.kube.page import Page
 Object = dict[str, Any]
 DEADLINE = 15.0
 PAGE = 500
+PRODUCT = "rag-operator"
 LISTS = 5
 """Attempts at a list that expires between its pages."""
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -46,6 +47,7 @@ class Api:
         self.clock = ServerClock()
         self.may_write: Callable[[], bool] = lambda: True
         """Asked before each write but the Lease's own: a former leader that was frozen sends nothing more."""
+        self._user_agent = PRODUCT
 
     @classmethod
     async def connect(cls, kubeconfig: str | None) -> Api:
@@ -59,6 +61,13 @@ class Api:
         # Else each call looks for a ~/.netrc, in a thread. A proxy to the API server is the kubeconfig's to name.
         configuration.client_session_kwargs = {"trust_env": False}
         return cls(configuration)
+
+    def calls_itself(self, version: str, identity: str) -> None:
+        """From now on; `identity` is the one in the Lease: the API server's audit log tells replicas apart by it alone.
+
+        The word before the slash is also the manager of fields that are written by no apply.
+        """
+        self._user_agent = f"{PRODUCT}/{version} ({identity})"
 
     async def close(self) -> None:
         """Close connections."""
@@ -231,7 +240,7 @@ class Api:
         if rest.pool_manager is None:
             rest.pool_manager = rest._create_pool_manager()
         token = await self._configuration.get_api_key_with_prefix("BearerToken")
-        more = {"Authorization": token} if token else {}
+        more = {"User-Agent": self._user_agent} | ({"Authorization": token} if token else {})
         session: aiohttp.ClientSession = rest.pool_manager
         data = encoded(body) if body is not None else None
         url = f"{self._configuration.host}{path}"

@@ -28,12 +28,31 @@ MUTATIONS = (
         api=True,
     ),
     Mutation(
+        "the process writes without a question to its election",
+        "the audit log shows writes of two holders in one term",
+        f"{OPERATOR}/handlers/process.py",
+        "    api.may_write = election.holds\n",
+        "",
+        f"{FROZEN}::test_a_former_leader_that_finds_work_as_it_wakes_leaves_it_to_who_leads",
+        api=True,
+    ),
+    Mutation(
         "a leader that was frozen takes the catalog back",
         "its SQL is valid again, and the sessions of who leads are ended",
         f"{OPERATOR}/engine/bind.py",
         "    elif not context.api.may_write():\n",
         "    elif False:\n",
         "integration/operator/test_who_may_not_write_takes_no_catalog.py::test_it_binds_anew_only_once_it_may_write",
+        api=True,
+    ),
+    Mutation(
+        "the replicas call themselves the same",
+        "an audit log of the API server can't tell a former leader's writes from the next one's",
+        f"{OPERATOR}/kube/client.py",
+        'f"{PRODUCT}/{version} ({identity})"',
+        'f"{PRODUCT}/{version}"',
+        "integration/kube/test_each_request_tells_whose_it_is.py"
+        "::test_product_version_and_identity_are_in_the_audit_log",
         api=True,
     ),
     Mutation(

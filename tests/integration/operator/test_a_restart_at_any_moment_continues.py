@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from tests.support.operator import HANDBOOK, World, eventually, pipeline, tenant
+from tests.support.terms import one_writer_at_a_time
 
 pytestmark = pytest.mark.integration
 
@@ -31,38 +32,43 @@ def test_killed_in_the_middle_the_next_one_ends_with_one_catalog_and_one_schema(
 
 
 def test_of_two_replicas_one_leads_and_the_other_takes_over(here: World, database: str) -> None:
-    here.operator()
-    here.apply(pipeline(), tenant("a", suspend=True), HANDBOOK, here.database_secret(database))
-    here.wait_condition("ragtenant", "a", "Ready", "Suspended")
-    second = here.operator()
-    time.sleep(2)
-    assert "leading" not in second.log.read_text()
-    here.replicas[0].stop(signal.SIGKILL)
-    here.apply(tenant("b", suspend=True))
-    here.wait_condition("ragtenant", "b", "Ready", "Suspended", 60)
-    assert "leading" in second.log.read_text()
+    with one_writer_at_a_time(here):
+        here.operator()
+        here.apply(pipeline(), tenant("a", suspend=True), HANDBOOK, here.database_secret(database))
+        here.wait_condition("ragtenant", "a", "Ready", "Suspended")
+        second = here.operator()
+        time.sleep(2)
+        assert "leading" not in second.log.read_text()
+        here.replicas[0].stop(signal.SIGKILL)
+        here.apply(tenant("b", suspend=True))
+        here.wait_condition("ragtenant", "b", "Ready", "Suspended", 60)
+        assert "leading" in second.log.read_text()
 
 
 def test_both_replicas_killed_and_started_again_need_no_event_of_the_past(here: World, database: str) -> None:
-    here.operator()
-    here.operator()
-    here.apply(pipeline(), here.database_secret(database))
-    here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected")
-    for replica in here.replicas:
-        replica.stop(signal.SIGKILL)
-    here.apply(tenant(), HANDBOOK)
-    here.kubectl("delete", "service", "support")
-    for replica in here.replicas:
-        replica.start()
-    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected", 60)
-    eventually(lambda: here.get("service", "support"), "what was deleted meanwhile comes back")
+    with one_writer_at_a_time(here):
+        here.operator()
+        here.operator()
+        here.apply(pipeline(), here.database_secret(database))
+        here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected")
+        for replica in here.replicas:
+            replica.stop(signal.SIGKILL)
+        here.apply(tenant(), HANDBOOK)
+        here.kubectl("delete", "service", "support")
+        for replica in here.replicas:
+            replica.start()
+        here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected", 60)
+        eventually(lambda: here.get("service", "support"), "what was deleted meanwhile comes back")
 
 
 def test_a_graceful_stop_hands_over_within_seconds(here: World, database: str) -> None:
-    first = here.operator()
-    here.apply(pipeline(), here.database_secret(database))
-    here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected")
-    second = here.operator()
-    time.sleep(2)
-    first.stop()
-    eventually(lambda: "leading" in second.log.read_text(), "the second leads", 8)
+    with one_writer_at_a_time(here):
+        first = here.operator()
+        here.apply(pipeline(), here.database_secret(database))
+        here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected")
+        second = here.operator()
+        time.sleep(2)
+        here.apply(tenant(suspend=True), HANDBOOK)
+        first.stop()
+        eventually(lambda: "leading" in second.log.read_text(), "the second leads", 8)
+        here.wait_condition("ragtenant", "acme", "Ready", "Suspended")

@@ -15,6 +15,7 @@ def event(number: int, user: str, verb: str, name: str = "a", stage: str = "Resp
         "auditID": str(number),
         "stage": stage,
         "requestReceivedTimestamp": "2026-01-01T00:00:00.000000Z",
+        "stageTimestamp": "2026-01-01T00:00:00.250000Z",
         "requestURI": "/apis/apps/v1/namespaces/rag/deployments",
         "user": {"username": user},
         "verb": verb,
