@@ -1,7 +1,7 @@
 """The audit log: who promoted, rolled back, adopted, rotated, kept or erased what, and when.
 
 Lines go out after the change that they tell of: a crash in between loses a line or, where the step is done again,
-repeats it. They carry names and numbers, never a secret value.
+repeats it; what became of a deleted tenant's data is always said. They carry names and numbers, never a secret value.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 
 from rag_operator.api import names
@@ -24,11 +25,13 @@ from rag_operator.kube.client import Api, Object
 from rag_operator.kube.kinds import CRON_JOB, JOB, NAMESPACE, PIPELINE, SECRET, TENANT
 from rag_operator.stores.erasure import deactivate, erase, prove_erased, retain
 from rag_operator.stores.errors import StoreProblem, StoreTrouble
-from rag_operator.stores.tenants import read_tenant
+from rag_operator.stores.tenants import TenantRow, read_tenant
 
 PERIOD = 5.0
 LAST_TRIES = 20.0
 """Seconds for a database whose credentials are left in this process only."""
+TOLD = 1000
+"""Of how many deleted tenants, the newest, it is known that all was told."""
 
 
 async def terminating(context: Context, namespace: str) -> bool:
@@ -54,6 +57,7 @@ class TenantDeletion:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._told: deque[tuple[str, Action]] = deque(maxlen=TOLD)
 
     async def proceed(self, key: Key, live: Object) -> float | None:
         """One step; None when the finalizer is off."""
@@ -110,14 +114,19 @@ class TenantDeletion:
         return await self._context.api.get(SECRET, meta["namespace"], name) is not None
 
     async def _close(self, key: Key, live: Object, binding: Binding) -> bool:
-        """True when everything that must happen in the database has happened."""
+        """True when everything that must happen in the database has happened, and was told."""
+        uid = live["metadata"]["uid"]
         async with self._context.transaction(binding) as tx:
             row = await read_tenant(tx, key.namespace, key.name)
-            if row is None or row.uid != live["metadata"]["uid"]:
-                return True
-            await deactivate(tx, key.namespace, key.name)
+            if row is not None and row.uid == uid:
+                await deactivate(tx, key.namespace, key.name)
+        if row is None:
+            return await self._gone(live, binding)
+        if row.uid != uid:
+            return True
+        part = {"catalog_id": str(binding.catalog.catalog), "db_schema": row.schema}
         if not await stop_ingestion(self._context.api, key):
-            await self._say(live, "answers are closed; ingestion is being stopped")
+            await self._say(live, "answers are closed; ingestion is being stopped", part)
             return False
         if await self._policy(live) is DeletionPolicy.RETAIN:
             async with self._context.transaction(binding) as tx:
@@ -125,18 +134,41 @@ class TenantDeletion:
             message = f"answers are closed; schema {row.schema} is kept: deletionPolicy of pipeline or tenant is Retain"
             await self._tell(live, Action.DATA_RETAINED, message, {"incarnation": str(row.id)})
             return True
+        if _schema_in(live, binding) != row.schema:
+            await self._say(live, "answers are closed; the data is being erased", part)
+            return False
+        return await self._erase(key, live, binding, row)
+
+    async def _erase(self, key: Key, live: Object, binding: Binding, row: TenantRow) -> bool:
         emptied = await empty_cache(self._context, binding, row.id)
         erased = False
         while not erased:
             async with self._context.transaction(binding) as tx:
                 erased = await erase(tx, key.namespace, key.name)
+        message = f"schema {row.schema}, its roles and rows are gone; {emptied}"
+        return await self._proven(live, binding, row.id.hex, message, {"incarnation": str(row.id)})
+
+    async def _gone(self, live: Object, binding: Binding) -> bool:
+        """Where the status says that there were data, whoever erased them may have ended before it was told."""
+        schema = _schema_in(live, binding)
+        if not schema or (live["metadata"]["uid"], Action.DATA_ERASED) in self._told:
+            return True
+        message = (
+            f"schema {schema}, its roles and rows are gone, since before this look, and may have been told of already; "
+            "what was left of its keys in the cache expires by itself"
+        )
+        return await self._proven(live, binding, schema.rpartition("_")[2], message, {})
+
+    async def _proven(
+        self, live: Object, binding: Binding, digits: str, message: str, details: Mapping[str, str | int]
+    ) -> bool:
+        """Tell that an incarnation's data are gone, if they are; it is known by its first digits."""
         async with self._context.transaction(binding) as tx:
-            left = await prove_erased(tx, row.id)
+            left = await prove_erased(tx, digits)
         if left:
             await self._say(live, f"erasure is not complete: {left[0]} is still there")
             return False
-        message = f"schema {row.schema}, its roles and rows are gone; {emptied}"
-        await self._tell(live, Action.DATA_ERASED, message, {"incarnation": str(row.id)})
+        await self._tell(live, Action.DATA_ERASED, message, details)
         return True
 
     async def _policy(self, live: Object) -> DeletionPolicy:
@@ -147,17 +179,30 @@ class TenantDeletion:
         return DeletionPolicy.DELETE if said == {"Delete"} else DeletionPolicy.RETAIN
 
     async def _tell(self, live: Object, action: Action, message: str, details: Mapping[str, str | int]) -> None:
+        """Once by this process: a step that is taken again, since the finalizer did not come off, is no other act."""
+        told = (live["metadata"]["uid"], action)
+        if told in self._told:
+            return
         changed = last_change(live, ("spec", "deletionPolicy"))
         entry = Entry(action, message, "spec.deletionPolicy", changed, details)
         await announce.tell_audited(self._context, TENANT, live, entry)
+        self._told.append(told)
 
-    async def _say(self, live: Object, message: str) -> None:
+    async def _say(self, live: Object, message: str, part: Mapping[str, str] | None = None) -> None:
+        """`part`: of the database, in the status, so that it is known when its row is gone."""
         old = RagTenantStatus.model_validate(live.get("status", {}))
         facts = decide_tenant.TenantFacts(
             int(live["metadata"]["generation"]), deleting=Check(None, Reason.DELETING, message)
         )
         merged = merge(old.conditions, decide_tenant.conditions(facts)[:3], self._context.now())
-        await announce.write(self._context, TENANT, live, old.model_copy(update={"conditions": merged}))
+        new = old.model_copy(update={"conditions": merged, **(part or {})})
+        await announce.write(self._context, TENANT, live, new)
+
+
+def _schema_in(live: Object, binding: Binding) -> str:
+    """The tenant's schema in this catalog, empty where its status, which users can't write, knows none."""
+    status = live.get("status", {})
+    return str(status.get("schema", "")) if status.get("catalogID") == str(binding.catalog.catalog) else ""
 
 
 def _is_bound(tenant: Object, pipeline: Object) -> bool:

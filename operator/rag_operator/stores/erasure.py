@@ -44,8 +44,8 @@ _DELETE_SHARED = SQL("DELETE FROM {c}.{table} WHERE tenant = %s")
 _DELETE_ROW = SQL("DELETE FROM {c}.tenant WHERE id = %s")
 _LEFT_SCHEMAS = "SELECT nspname AS name FROM pg_namespace WHERE nspname ~ ('^rag_.*_' || %s || '$') ORDER BY 1"
 _LEFT_ROLES = "SELECT rolname AS name FROM pg_roles WHERE starts_with(rolname, %s) ORDER BY 1"
-_LEFT_ROWS = SQL("SELECT count(*) AS n FROM {c}.{table} WHERE tenant = %s")
-_LEFT_ROW = SQL("SELECT count(*) AS n FROM {c}.tenant WHERE id = %s")
+_LEFT_ROWS = SQL("SELECT count(*) AS n FROM {c}.{table} WHERE tenant BETWEEN %s AND %s")
+_LEFT_ROW = SQL("SELECT count(*) AS n FROM {c}.tenant WHERE id BETWEEN %s AND %s")
 
 
 async def deactivate(tx: Transaction, namespace: str, name: str) -> TenantRow | None:
@@ -130,18 +130,19 @@ async def _shared_tables(tx: Transaction) -> list[str]:
     return [str(table["name"]) for table in await tx.rows(SQL(_SHARED), [tx.catalog.schema])]
 
 
-async def prove_erased(tx: Transaction, erased: TenantRow | UUID) -> list[str]:
+async def prove_erased(tx: Transaction, digits: str) -> list[str]:
     """What is left of an incarnation in this database: schemas, roles, rows. Empty: nothing. Reads only.
 
-    Looks by incarnation, not by the tenant's row, so it finds what an interrupted or faulty erasure forgot.
+    Looks by incarnation, not by the tenant's row, so it finds what an interrupted or faulty erasure forgot. `digits`:
+    the incarnation's, hexadecimal; the first ten do, with which its schema's name ends.
     """
-    tenant = erased if isinstance(erased, UUID) else erased.id
-    left = [f"schema {row['name']}" for row in await tx.rows(SQL(_LEFT_SCHEMAS), [tenant.hex[:10]])]
-    prefix = f"{tx.catalog.schema}_{tenant.hex[:12]}_"
+    bounds = [UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))]
+    left = [f"schema {row['name']}" for row in await tx.rows(SQL(_LEFT_SCHEMAS), [digits[:10]])]
+    prefix = f"{tx.catalog.schema}_{digits[:12]}"
     left += [f"role {row['name']}" for row in await tx.rows(SQL(_LEFT_ROLES), [prefix])]
     for table in await _shared_tables(tx):
-        left += _counted(await tx.row(_LEFT_ROWS, [tenant], table=table), f"{tx.catalog.schema}.{table}")
-    return left + _counted(await tx.row(_LEFT_ROW, [tenant]), f"{tx.catalog.schema}.tenant")
+        left += _counted(await tx.row(_LEFT_ROWS, bounds, table=table), f"{tx.catalog.schema}.{table}")
+    return left + _counted(await tx.row(_LEFT_ROW, bounds), f"{tx.catalog.schema}.tenant")
 
 
 def _counted(row: DictRow | None, table: str) -> list[str]:

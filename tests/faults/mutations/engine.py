@@ -278,6 +278,16 @@ MUTATIONS = (
         api=True,
     ),
     Mutation(
+        "an erasure is said by the process that did it only",
+        "a customer's data are gone, and no log says when, because an operator ended just then",
+        f"{ENGINE}/deletion.py",
+        "        if not schema or (",
+        "        if True or (",
+        "faults/test_what_became_of_the_data_is_always_said.py"
+        "::test_an_operator_that_dies_before_it_said_so_is_made_up_for[erased]",
+        api=True,
+    ),
+    Mutation(
         "erasure of retained data leaves the cache",
         "answers of data that an annotation had erased stay in Redis for hours",
         f"{ENGINE}/tenants.py",

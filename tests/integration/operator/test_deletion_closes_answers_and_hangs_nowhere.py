@@ -96,6 +96,7 @@ def test_data_that_was_never_adopted_survives_the_deletion_of_its_name_s_next_te
     here.kubectl("delete", "ragtenant", "acme", "--timeout=40s")
     assert schema in _schemas(database)
     assert _row(database)[:1] == ("Retained",)
+    assert (len(here.audited("DataRetained")), here.audited("DataErased")) == (1, [])
 
 
 def test_answers_are_closed_before_ingestion_has_ended_and_the_tenant_goes_afterwards(
