@@ -1,5 +1,6 @@
 """A tenant's ingestion: configuration, database login, CronJob and single Jobs; and the tenant's API key."""
 
+import json
 from dataclasses import dataclass
 
 from rag_operator.api import names, resolve
@@ -55,6 +56,7 @@ def api_key_secret(tenant: RagTenant, key: str) -> Manifest:
 def ingest_cron_job(pipeline: RagPipeline, tenant: RagTenant, release: Release, inputs: IngestInputs) -> Manifest:
     """Scheduled ingestion. It goes on without the operator."""
     ingestion, meta = pipeline.spec.ingestion, tenant.metadata
+    job = _job_spec(pipeline, tenant, release, inputs)
     return {
         "apiVersion": "batch/v1",
         "kind": "CronJob",
@@ -70,9 +72,9 @@ def ingest_cron_job(pipeline: RagPipeline, tenant: RagTenant, release: Release, 
             "jobTemplate": {
                 "metadata": {
                     "labels": common.tenant_labels(tenant, names.COMPONENT_INGEST),
-                    "annotations": {names.ANNOTATION_CONFIG: inputs.config_map},
+                    "annotations": _origin(inputs, job),
                 },
-                "spec": _job_spec(pipeline, tenant, release, inputs),
+                "spec": job,
             },
         },
     }
@@ -84,16 +86,15 @@ def ingest_job(
     """One run now, for a request: the same request has the same Job. To be created, since a Job can't be changed."""
     name = names.ingest_job(tenant.metadata.name, request)
     metadata = common.tenant_metadata(tenant, name, names.COMPONENT_INGEST)
-    metadata["annotations"] = {
-        names.ANNOTATION_CONFIG: inputs.config_map,
-        names.ANNOTATION_SYNC_REQUESTED: request,
-    }
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": metadata,
-        "spec": _job_spec(pipeline, tenant, release, inputs),
-    }
+    job = _job_spec(pipeline, tenant, release, inputs)
+    metadata["annotations"] = _origin(inputs, job) | {names.ANNOTATION_SYNC_REQUESTED: request}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": job}
+
+
+def _origin(inputs: IngestInputs, job: Manifest) -> dict[str, str]:
+    """Annotations of a run: its configuration, and a hash of what its pods are made from as we said it."""
+    template = json.dumps(job["template"], sort_keys=True)
+    return {names.ANNOTATION_CONFIG: inputs.config_map, names.ANNOTATION_TEMPLATE: config.content_hash(template)}
 
 
 def _job_spec(pipeline: RagPipeline, tenant: RagTenant, release: Release, inputs: IngestInputs) -> Manifest:

@@ -18,7 +18,6 @@ from rag_operator.decide.tenant import RunState, run_request
 from rag_operator.engine.context import Binding, Context
 from rag_operator.engine.pods import pods_trouble
 from rag_operator.engine.queue import Key
-from rag_operator.kube.apply import covers
 from rag_operator.kube.client import Object
 from rag_operator.kube.errors import ConflictError
 from rag_operator.kube.kinds import JOB
@@ -85,13 +84,27 @@ class Runs:
             await self._context.api.delete(JOB, job)
         return Run(RunState.FAILED, f"Job {job['metadata']['name']} failed: {message}; it is started anew")
 
+    async def free(self, cron_job: Object, wanted: Object) -> bool:
+        """Let scheduled runs go whose pods don't start and would be others now, since no later one starts beside them.
+
+        True where that can't be told yet. Runs of what is `wanted`, a CronJob's manifest, are left alone.
+        """
+        unsure = False
+        for one in cron_job.get("status", {}).get("active", []):
+            job = await self._context.api.get(JOB, cron_job["metadata"]["namespace"], one["name"])
+            if job is None or finished(job) or _origin(job) == _origin(wanted["spec"]["jobTemplate"]):
+                continue
+            await self._unfinished(job, wanted["spec"]["jobTemplate"])
+            unsure = unsure or not job.get("status", {}).get("ready")
+        return unsure
+
     async def _unfinished(self, job: Object, wanted: Object) -> Run:
         """A Job can't be changed: one whose pod doesn't start gives way once its pod would be another."""
         if job.get("status", {}).get("ready"):
             return Run(RunState.RUNNING)
         meta = job["metadata"]
         trouble = await pods_trouble(self._context, meta["namespace"], {LABEL_JOB: meta["name"]})
-        if trouble and not covers(job["spec"]["template"], wanted["spec"]["template"], additions=False):
+        if trouble and _origin(job) != _origin(wanted):
             await self._context.api.delete(JOB, job)
         return Run(RunState.STUCK, trouble) if trouble else Run(RunState.RUNNING)
 
@@ -126,6 +139,11 @@ class Runs:
 def _home(meta: Object) -> str:
     """Namespace of the pipeline whose run the Job is."""
     return str(meta["labels"].get(names.LABEL_PIPELINE_NAMESPACE) or meta["namespace"])
+
+
+def _origin(job: Object) -> str:
+    """Of what the Job's pods are made, as a hash; empty for one of an earlier release."""
+    return str(job["metadata"].get("annotations", {}).get(names.ANNOTATION_TEMPLATE, ""))
 
 
 def finished(job: Object) -> Outcome | None:

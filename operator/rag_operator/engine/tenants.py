@@ -235,6 +235,7 @@ class TenantReconciler:
         configuration = await apply_child(self._context.api, manifest, FIELD_MANAGER_TENANT)
         job = ingest.ingest_cron_job(pipeline, tenant, laid.binding.release, inputs)
         cron_job = await apply_child(self._context.api, job, FIELD_MANAGER_TENANT)
+        unsure = await self._runs.free(cron_job, job)
         missing = await self._missing(pipeline, tenant)
         brought = await self._revisions.bring(live, laid.binding, laid.sight, document.shape)
         row = brought.row
@@ -252,8 +253,9 @@ class TenantReconciler:
         )
         status = tenant_status.of_row(laid.binding, row, brought.retained, run.handled)
         written = await self._write(live, facts, status)
-        if decide.next_look(facts) is not None:
-            return decide.next_look(facts)
+        soon = decide.next_look(facts) or (decide.MENDING_PERIOD if unsure else None)
+        if soon is not None:
+            return soon
         children = frozenset(mark_of_child(child) for child in (configuration, cron_job, policy) if child)
         self._context.settled.note(key, Seen(written["metadata"]["resourceVersion"], brought.mark, children))
         return RETIRING_PERIOD if brought.retiring else None

@@ -17,7 +17,7 @@ from rag_operator.kube.claim import claimed
 from rag_operator.kube.client import Api, Object
 from rag_operator.kube.errors import ConflictError, RefusedError
 from rag_operator.kube.kinds import SECRET, Kind, kind_of
-from rag_operator.kube.merged import MERGED, Keys, Names, Place, key_of
+from rag_operator.kube.merged import MERGED, Names, Place, key_of
 
 ANNOTATION_APPLIED = f"{GROUP}/applied"
 
@@ -132,29 +132,29 @@ async def delete_child(api: Api, kind: Kind, namespace: str, name: str, owner_ui
     return True
 
 
-def covers(live: Any, wanted: Any, *, additions: bool = True) -> bool:
+def covers(live: Any, wanted: Any) -> bool:
     """Whether every field of `wanted` stands in `live`: lists item by item, in order.
 
-    `additions`: lists that the API server merges by a key may have items of others too, which an apply leaves alone.
+    Lists that the API server merges by a key may have items of others too, which an apply leaves alone.
     """
-    return _covers(live, wanted, _NOWHERE, MERGED if additions else {})
+    return _covers(live, wanted, _NOWHERE)
 
 
-def _covers(live: Any, wanted: Any, place: Place, merged: Keys) -> bool:
+def _covers(live: Any, wanted: Any, place: Place) -> bool:
     if place in _WHOLE:
         return _same(live, wanted)
     if _nothing(wanted):
         return True
     if isinstance(wanted, Mapping):
         return isinstance(live, Mapping) and all(
-            _covers(live.get(key), value, (place[1], key), merged) for key, value in wanted.items()
+            _covers(live.get(key), value, (place[1], key)) for key, value in wanted.items()
         )
     if isinstance(wanted, (list, tuple)):
         if not isinstance(live, list):
             return False
-        chosen = _matched(live, wanted, merged[place]) if place in merged else live
+        chosen = _matched(live, wanted, MERGED[place]) if place in MERGED else live
         return len(chosen) == len(wanted) and all(
-            _covers(have, want, place, merged) for have, want in zip(chosen, wanted, strict=True)
+            _covers(have, want, place) for have, want in zip(chosen, wanted, strict=True)
         )
     return bool(live == wanted)
 

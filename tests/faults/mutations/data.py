@@ -250,7 +250,7 @@ LEAVING = (
         "erasure is proved by the tenant's row",
         "what an interrupted erasure left is found by nobody",
         f"{STORES}/erasure.py",
-        """    left = [f"schema {row['name']}" for row in await tx.rows(SQL(_LEFT_SCHEMAS), [tenant.hex[:10]])]\n""",
+        """    left = [f"schema {row['name']}" for row in await tx.rows(SQL(_LEFT_SCHEMAS), [digits[:10]])]\n""",
         "    left: list[str] = []\n",
         f"{TENANT}::test_a_forgotten_part_is_found",
     ),

@@ -14,6 +14,7 @@ DIFFERS = "unit/kube/test_only_what_differs_is_applied.py"
 WATCH = "unit/engine/test_a_watch_is_dead_while_it_delivers_nothing.py"
 BREAKER = "unit/stores/test_a_breaker_fails_fast_until_its_next_trial.py"
 BUILD = "unit/build"
+GIVES_WAY = "integration/operator/test_a_run_whose_pod_cannot_start_gives_way_when_mended.py"
 EMPTYING = "integration/operator/test_erasure_empties_the_cache.py"
 OLDER = "integration/operator/test_what_is_older_than_a_rule_lives_on.py"
 
@@ -240,7 +241,7 @@ MUTATIONS = (
         "what others add to a child is a difference",
         "where a mesh adds a variable the operator writes for ever",
         APPLY,
-        "_matched(live, wanted, merged[place]) if place in merged else live\n",
+        "_matched(live, wanted, MERGED[place]) if place in MERGED else live\n",
         "live\n",
         f"{DIFFERS}::test_an_item_that_another_added_where_an_apply_leaves_it_is_no_difference_and_ours_still_count",
     ),
@@ -285,6 +286,24 @@ MUTATIONS = (
         "        if True or (",
         "faults/test_what_became_of_the_data_is_always_said.py"
         "::test_an_operator_that_dies_before_it_said_so_is_made_up_for[erased]",
+        api=True,
+    ),
+    Mutation(
+        "a run that can't start stays whatever the spec says by now",
+        "a node selector that was dropped from the spec holds a tenant's ingestion for hours",
+        f"{ENGINE}/runs.py",
+        "        if trouble and _origin(job) != _origin(wanted):\n",
+        "        if False:\n",
+        f"{GIVES_WAY}::test_a_run_that_was_asked_for_is_made_anew_without_what_the_spec_dropped",
+        api=True,
+    ),
+    Mutation(
+        "scheduled runs are nobody's",
+        "one that can't start keeps all later ones from starting, though the spec was mended",
+        f"{ENGINE}/tenants.py",
+        "        unsure = await self._runs.free(cron_job, job)\n",
+        "        unsure = False\n",
+        f"{GIVES_WAY}::test_a_scheduled_run_gives_way_though_nothing_else_is_to_be_done[before]",
         api=True,
     ),
     Mutation(
