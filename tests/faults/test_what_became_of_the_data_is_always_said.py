@@ -101,6 +101,7 @@ def test_data_of_a_tenant_whose_status_never_told_of_it_is_told_of_all_the_same(
         on.start()
         _gone(on)
         assert schema in on.through.wait_audited("DataErased")["message"]
+        assert on.here.get("cronjob", "acme-ingest"), "it was another's"
 
 
 @pytest.mark.parametrize(("policy", "action"), [("Delete", "DataErased"), ("Retain", "DataRetained")])

@@ -76,7 +76,7 @@ async def close(context: Context, key: Key, live: Object) -> bool:
     except (StoreProblem, StoreTrouble) as trouble:
         log.warning("%s can't be closed yet: %s", key, trouble)
         closed = False
-    return await stop_ingestion(context.api, key) and closed
+    return await stop_ingestion(context.api, live) and closed
 
 
 async def _deactivate(context: Context, key: Key, live: Object) -> None:

@@ -21,6 +21,7 @@ from rag_operator.engine.context import BACK_OFF, Binding, Context
 from rag_operator.engine.emptying import empty_cache
 from rag_operator.engine.finalizer import drop_finalizer
 from rag_operator.engine.queue import Key, pipeline_key
+from rag_operator.kube.apply import delete_child
 from rag_operator.kube.client import Api, Object
 from rag_operator.kube.kinds import CRON_JOB, JOB, NAMESPACE, PIPELINE, SECRET, TENANT
 from rag_operator.stores.erasure import deactivate, erase, prove_erased, retain
@@ -40,12 +41,11 @@ async def terminating(context: Context, namespace: str) -> bool:
     return live is None or bool(live["metadata"].get("deletionTimestamp"))
 
 
-async def stop_ingestion(api: Api, key: Key) -> bool:
+async def stop_ingestion(api: Api, tenant: Object) -> bool:
     """Delete a tenant's CronJob and Jobs; True when none is left."""
-    cron = await api.get(CRON_JOB, key.namespace, names.ingest(key.name))
-    if cron is not None:
-        await api.delete(CRON_JOB, cron)
-    jobs = await api.list(JOB, key.namespace, f"{names.LABEL_TENANT}={key.name}")
+    meta = tenant["metadata"]
+    await delete_child(api, CRON_JOB, meta["namespace"], names.ingest(meta["name"]), meta["uid"])
+    jobs = await api.list(JOB, meta["namespace"], f"{names.LABEL_TENANT}={meta['name']}")
     for job in jobs:
         if not job["metadata"].get("deletionTimestamp"):
             await api.delete(JOB, job, "Foreground")
@@ -125,7 +125,7 @@ class TenantDeletion:
         if row.uid != uid:
             return True
         part = {"catalog_id": str(binding.catalog.catalog), "db_schema": row.schema}
-        if not await stop_ingestion(self._context.api, key):
+        if not await stop_ingestion(self._context.api, live):
             await self._say(live, "answers are closed; ingestion is being stopped", part)
             return False
         if await self._policy(live) is DeletionPolicy.RETAIN:
