@@ -33,7 +33,8 @@ from tests.bench.recorded import Recording, renaming, replay_calls, replay_trans
 from tests.cluster.fixtures import Kubernetes, without_nodes
 from tests.faults.harness import stage
 from tests.support import postgres
-from tests.support.operator import HANDBOOK, HOME, World, pipeline, tenant
+from tests.support.operator import HANDBOOK, World, pipeline, tenant
+from tests.support.rights import HOME
 from tests.support.scrape import Scrape
 
 COUNT = 1000

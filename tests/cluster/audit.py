@@ -41,6 +41,8 @@ class Entry:
     name: str
     path: str
     code: int
+    message: str
+    """Why it was not done; empty where it was."""
     user_agent: str
     """What the client calls itself; of the operator's own requests, with the replica's identity."""
 
@@ -72,6 +74,7 @@ def parse(line: str) -> Entry:
         name=target.get("name", ""),
         path=event["requestURI"],
         code=event.get("responseStatus", {}).get("code", 0),
+        message=event.get("responseStatus", {}).get("message", ""),
         user_agent=event.get("userAgent", ""),
     )
 
@@ -93,6 +96,8 @@ class Audit:
         wanted = None if verbs is None else frozenset(verbs)
         seen: set[str] = set()
         for line in self._lines(after):
+            if user is not None and user not in line:
+                continue
             entry = parse(line)
             if entry.id in seen or (user is not None and entry.user != user):
                 continue

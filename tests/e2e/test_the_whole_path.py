@@ -13,6 +13,7 @@ from tests.asking import api_key, forwarded, post
 from tests.e2e.place import ACME, PIPELINE, Place, granted, handbook
 from tests.support.argocd import health
 from tests.support.operator import eventually
+from tests.support.rights import SHOWN_BY
 
 pytestmark = pytest.mark.e2e
 
@@ -142,30 +143,7 @@ def test_the_operator_uses_every_right_that_it_is_granted_and_is_refused_none(pl
     assert not refused
     used = {(u.group, u.resource, u.verb) for u in audit.used(user=place.account)}
     roles = json.loads(place.kubectl("get", "roles", "-o", "json"))["items"]
+    # An apply that makes an object needs `create` too and is logged as `patch`.
     applied = {(group, resource, "create") for group, resource, verb in used if verb == "patch"}
-    unused = sorted(granted(roles) - used - applied - UNUSED_HERE.keys())
+    unused = sorted(granted(roles) - used - applied - SHOWN_BY.keys())
     assert not unused, f"granted and never used: {unused}"
-
-
-# An apply that makes an object needs `create` too and is logged as `patch`: hence `applied` above.
-NOTHING_DELETED = "asked only when a resource is deleted while its database is away (integration/operator)"
-GUESTS = "asked where tenants live in other namespaces (test_tenants_of_other_namespaces)"
-NOT_INSTALLED = "this cluster has no such kind (integration/optional)"
-OPTIONAL_KINDS = [
-    ("monitoring.coreos.com", "servicemonitors"),
-    ("monitoring.coreos.com", "prometheusrules"),
-    ("keda.sh", "scaledobjects"),
-]
-ACCOUNTS = "made for pods that a cloud is to know (integration/operator)"
-ANOTHER_CACHE = "a managed cache goes when another takes its place (integration/operator)"
-UNUSED_HERE = {
-    **{(*kind, verb): NOT_INSTALLED for kind in OPTIONAL_KINDS for verb in ("get", "create", "patch", "delete")},
-    ("", "namespaces", "get"): NOTHING_DELETED,
-    ("networking.k8s.io", "networkpolicies", "list"): GUESTS,
-    ("", "secrets", "patch"): "a login's Secret that another hand edited is brought back (integration/operator)",
-    ("", "serviceaccounts", "create"): ACCOUNTS,
-    ("", "serviceaccounts", "patch"): ACCOUNTS,
-    ("", "services", "delete"): ANOTHER_CACHE,
-    ("apps", "deployments", "delete"): ANOTHER_CACHE,
-    ("policy", "poddisruptionbudgets", "delete"): "taken away with the second replica (integration/operator)",
-}

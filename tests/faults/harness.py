@@ -20,6 +20,7 @@ from tests.faults.api_wire import ApiWire
 from tests.faults.oracle import snapshot
 from tests.faults.script import Script
 from tests.faults.sql_wire import SqlWire
+from tests.support import rights
 from tests.support.operator import OperatorProcess, World, eventually
 
 RESYNC_SECONDS = 2
@@ -43,16 +44,22 @@ class Stage:
     def start(self, lease: str = "", workers: str = "") -> OperatorProcess:
         """A new operator process. It has a Lease of its own unless told: nobody waits for the term of a dead one."""
         self.script.revive()
+        name = self.lease(lease or str(next(_terms)))
+        rights.let_lead(self.here.api, self.here.namespace, name)
         replica = self.through.operator(
             resync_seconds=str(RESYNC_SECONDS),
             login_grace_seconds="1",
-            lease_name=lease or f"rag-operator-{next(_terms)}",
+            lease_name=name,
             workers=workers,
         )
         if len(self.through.replicas) == 1 or not lease:
             self.script.kill = replica.kill
             self.script.freeze = lambda: replica.send(signal.SIGSTOP)
         return replica
+
+    def lease(self, name: str) -> str:
+        """A Lease's name of this stage's own: those of all tests are in one namespace."""
+        return f"{self.here.namespace}-{name}"
 
     def start_again(self) -> None:
         """Another process in place of the one that runs: all connections are made anew."""

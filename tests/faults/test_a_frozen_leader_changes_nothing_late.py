@@ -22,7 +22,7 @@ from tests.support.operator import OperatorProcess, eventually, pipeline, tenant
 from tests.support.terms import one_writer_at_a_time
 
 pytestmark = pytest.mark.integration
-LEASE = "rag-operator-shared"
+LEASE = "shared"
 SLOW = 2.0
 """Seconds that each call of the election takes when the frozen one is back: it needs two within its deadline."""
 CREATE = SCENARIOS[0]

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from rag_operator.kube.kinds import LEASE as KIND
 from rag_operator.kube.lease import CALL_DEADLINE, DURATION, PERIOD
 from tests.cluster.fixtures import Kubernetes
 from tests.faults.api_wire import WRITES, Forward
@@ -23,10 +24,11 @@ from tests.faults.harness import Stage
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.script import ALL
 from tests.support.operator import OperatorProcess, eventually
+from tests.support.rights import HOME
 from tests.support.terms import one_writer_at_a_time
 
 pytestmark = pytest.mark.integration
-LEASE = "rag-operator-clocks"
+LEASE = "clocks"
 CREATE = SCENARIOS[0]
 TEN = timedelta(minutes=10)
 OFF = [TEN, -TEN] if ALL else [TEN]
@@ -95,7 +97,7 @@ def test_a_dead_holder_s_lease_is_taken_after_its_duration_whatever_time_it_was_
     off: timedelta, stages: Stages
 ) -> None:
     with stages() as on:
-        on.apply(_lease(datetime.now(UTC) + off))
+        on.here.api.client.create(KIND.path(HOME), _lease(on.lease(LEASE), datetime.now(UTC) + off))
         replica = on.start(LEASE)
         began = time.monotonic()
         eventually(lambda: _has_looked(replica), "it has seen the Lease")
@@ -151,14 +153,14 @@ def _for(seconds: float, holds: Callable[[], bool]) -> None:
         time.sleep(0.5)  # nothing is waited for: it is what stays that is looked at
 
 
-def _lease(renewed: datetime) -> dict[str, Any]:
+def _lease(name: str, renewed: datetime) -> dict[str, Any]:
     spec = {
         "holderIdentity": "operator-gone",
         "leaseDurationSeconds": int(DURATION),
         "renewTime": renewed.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "leaseTransitions": 3,
     }
-    return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": LEASE}, "spec": spec}
+    return {"apiVersion": KIND.api_version, "kind": KIND.kind, "metadata": {"name": name}, "spec": spec}
 
 
 def _failed() -> dict[str, Any]:

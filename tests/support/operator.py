@@ -19,7 +19,9 @@ from uuid import UUID
 from rag_operator.kube import kinds
 from tests.cluster.fixtures import Kubernetes
 from tests.cluster.kube_api import ApiError
+from tests.support import rights
 from tests.support.postgres import ADMIN, PASSWORD, free_port
+from tests.support.rights import HOME
 from tests.support.scrape import Scrape
 
 T = TypeVar("T")
@@ -27,8 +29,6 @@ _EVERY = [kind for kind in vars(kinds).values() if isinstance(kind, kinds.Kind)]
 KINDS = {kind.kind.lower(): kind for kind in _EVERY} | {f"{kind.plural}.{kind.group}": kind for kind in _EVERY}
 KINDS |= {"ragp": kinds.PIPELINE, "ragt": kinds.TENANT}
 NOT_FOUND = 404
-HOME = "default"
-"""Namespace of the operators' service accounts: a test may delete its own namespace."""
 
 
 def eventually(look: Callable[[], T], what: str, seconds: float = 40.0) -> T:
@@ -92,6 +92,8 @@ class World:
     folder: Path
     kubeconfig: Path
     user: str
+    since: int = 0
+    """Where the audit log ended when this was made."""
     replicas: list[OperatorProcess] = field(default_factory=list)
 
     def operator(self, **settings: str) -> OperatorProcess:
@@ -100,7 +102,8 @@ class World:
         environment = os.environ | {
             "KUBECONFIG": str(self.kubeconfig),
             "POD_NAME": f"operator-{number}",
-            "RAG_OPERATOR_NAMESPACE": self.namespace,
+            "RAG_OPERATOR_NAMESPACE": HOME,
+            "RAG_OPERATOR_LEASE_NAME": self.namespace,
             "RAG_OPERATOR_WATCH_NAMESPACES": self.namespace,
             "RAG_OPERATOR_PROBE_PORT": str(free_port()),
             "RAG_OPERATOR_METRICS_PORT": str(free_port()),
@@ -146,6 +149,10 @@ class World:
                 raise
             return None
         return found
+
+    def rights_used(self) -> set[rights.Right]:
+        """What its operators have done until now, as RBAC names it."""
+        return rights.used(self.api.audit, self.since, self.user)
 
     def catalog(self, pipeline: str = "support") -> UUID:
         """A pipeline's catalog, once it tells: its tenants may be laid before."""
@@ -239,23 +246,21 @@ HANDBOOK: dict[str, Any] = {
 
 @contextmanager
 def world(api: Kubernetes, folder: Path) -> Iterator[World]:
-    """A namespace with a service account for the operator; at the end replicas and namespace are gone."""
-    with api.namespace("operator") as namespace:
-        api.kubectl("create", "serviceaccount", namespace, "-n", HOME)
-        api.kubectl(
-            "create", "clusterrolebinding", f"admin-{namespace}", "--clusterrole=cluster-admin",
-            f"--serviceaccount={HOME}:{namespace}",
-        )  # fmt: skip
+    """A namespace, and the operator's service account with the chart's rights; at the end all are gone.
+
+    AssertionError at the end where the operator was refused anything, which the chart then lacks.
+    """
+    with api.namespace("operator") as namespace, rights.account(api, namespace) as user:
         kubeconfig = api.as_service_account(HOME, namespace, folder)
-        made = World(api, namespace, folder, kubeconfig, f"system:serviceaccount:{HOME}:{namespace}")
+        made = World(api, namespace, folder, kubeconfig, user, api.audit.mark())
         try:
             yield made
         finally:
             for replica in made.replicas:
                 replica.stop(signal.SIGKILL)
             _release(made)
-            api.kubectl("delete", "clusterrolebinding", f"admin-{namespace}")
-            api.kubectl("delete", "serviceaccount", namespace, "-n", HOME)
+    refused = rights.refused(api.audit, made.since, user)
+    assert not refused, f"the chart gives too few rights: {refused}"
 
 
 @contextmanager

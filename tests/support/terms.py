@@ -68,8 +68,9 @@ def one_writer_at_a_time(here: World, writers: int = 2) -> Iterator[Ledger]:
     terms = terms_of(entries)
     late = [entry for entry in out_of_term(entries) if _label(entry) not in ledger.without_effect]
     assert not late, [*terms, *late]
-    (lease,) = here.api.client.get(LEASE.path(here.namespace))["items"]
-    assert terms[-1].holder.endswith(f"({lease['spec']['holderIdentity']})"), "a holder is known by its User-Agent"
+    (place,) = {(entry.namespace, entry.name) for entry in entries if entry.resource == LEASE.plural and entry.name}
+    holder = here.api.client.get(LEASE.path(*place))["spec"]["holderIdentity"]
+    assert terms[-1].holder.endswith(f"({holder})"), "a holder is known by its User-Agent"
     wrote = {entry.user_agent for entry in entries if changes(entry)}
     assert len(wrote) >= writers, f"too few to tell: {wrote}"
 

@@ -123,6 +123,7 @@ def test_neither_the_former_nor_the_new_login_is_refused_and_the_former_is_close
     here: World, database: str
 ) -> None:
     first = begin(here, database)
+    eventually(lambda: here.get("deployment", "support-query"), "the pods")
     generation = (here.get("deployment", "support-query") or {})["metadata"]["generation"]
     with logging_in(first) as old:
         here.kubectl("delete", "secret", SECRET)

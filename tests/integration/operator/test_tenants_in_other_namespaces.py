@@ -270,14 +270,15 @@ def test_both_namespaces_must_be_watched_and_the_charts_rights_there_are_enough(
     here: World, there: World, database: str
 ) -> None:
     scoped = replace(here, kubeconfig=_under_the_charts_roles(here, there))
-    first = scoped.operator(watch_namespaces=there.namespace)
+    installed = {"namespace": here.namespace, "lease_name": "rag-operator"}
+    first = scoped.operator(watch_namespaces=there.namespace, **installed)
     here.apply(pipeline(tenancy=CHOSEN), here.database_secret(database))
     there.apply(guest(here), HANDBOOK)
     said = there.wait_condition("ragtenant", "acme", "Ready", "NamespaceNotWatched")
     assert "watchNamespaces" in said["message"]
     assert names(there) == []
     first.stop()
-    scoped.operator(watch_namespaces=f"{here.namespace},{there.namespace}")
+    scoped.operator(watch_namespaces=f"{here.namespace},{there.namespace}", **installed)
     there.wait_condition("ragtenant", "acme", "Ready", "NotAllowedByPipeline")
     allow(there)
     there.wait_condition("ragtenant", "acme", "IngestSucceeded", "Ingesting")

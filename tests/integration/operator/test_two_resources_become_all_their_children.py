@@ -219,6 +219,14 @@ def test_an_autoscaler_owns_the_replicas_and_giving_it_up_sets_them_again(here: 
     eventually(lambda: (here.get("deployment", "support-query") or {})["spec"]["replicas"] == 3, "three replicas")
 
 
+def test_a_disruption_budget_goes_with_the_second_replica(here: World, database: str) -> None:
+    here.operator()
+    here.apply(pipeline(), here.database_secret(database))
+    eventually(lambda: here.get("poddisruptionbudget", "support-query"), "the budget")
+    here.apply(pipeline(scaling={"replicas": 1}))
+    eventually(lambda: not here.get("poddisruptionbudget", "support-query"), "no budget")
+
+
 def test_network_policies_come_and_go_with_their_switch(here: World, database: str) -> None:
     here.operator()
     here.apply(pipeline(), here.database_secret(database))

@@ -81,6 +81,10 @@ def test_they_come_with_the_kinds_and_go_with_the_spec_and_a_kind_that_goes_is_n
             lambda: (_there(here, MONITORS) or {})["metadata"]["labels"].get("release") == "prom",
             "the labels asked for",
         )
+        here.apply(pipeline(observability={"serviceMonitor": {"enabled": False}}))
+        eventually(lambda: not _there(here, MONITORS), "it goes as well")
+        here.apply(pipeline())
+        eventually(lambda: _there(here, MONITORS), "and comes back")
     finally:
         remove(own_api, PROMETHEUS_OPERATOR)
     time.sleep(5)  # nothing is waited for: it is the absence of trouble that is looked at

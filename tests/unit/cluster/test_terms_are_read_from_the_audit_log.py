@@ -18,7 +18,8 @@ def at(seconds: float) -> str:
 def written(by: str, received: float, answered: float = 0.0, resource: str = "deployments", code: int = 200) -> Entry:
     return Entry(
         id=str(received), time=at(received), answered=at(answered or received + 0.1), user="operators", verb="patch",
-        group="", resource=resource, subresource="", namespace="rag", name="a", path="", code=code, user_agent=by,
+        group="", resource=resource, subresource="", namespace="rag", name="a", path="", code=code, message="",
+        user_agent=by,
     )  # fmt: skip
 
 
