@@ -109,11 +109,13 @@ class Runs:
         return Run(RunState.STUCK, trouble) if trouble else Run(RunState.RUNNING)
 
     async def _start(self, tenant: RagTenant, pipeline: RagPipeline, manifest: Object) -> Run:
-        key = Key("pipeline", pipeline.metadata.namespace, pipeline.metadata.name)
+        key, who = Key.of(pipeline), Key.of(tenant)
         async with self._context.slot_lock(key):
             waiting = self._context.waiting.setdefault(key, {})
-            who = Key("tenant", tenant.metadata.namespace, tenant.metadata.name)
-            if await self._running(pipeline) >= pipeline.spec.ingestion.max_concurrent_jobs:
+            running = await self._running(pipeline)
+            for former in (job for job in running if _tenant(job["metadata"]) == who):
+                await self._unfinished(former, manifest)
+            if len(running) >= pipeline.spec.ingestion.max_concurrent_jobs:
                 waiting.setdefault(who)
                 return Run(
                     RunState.WAITING, "waits for a slot: spec.ingestion.maxConcurrentJobs of the pipeline are running"
@@ -125,7 +127,7 @@ class Runs:
                 return Run(RunState.RUNNING)
         return Run(RunState.RUNNING)
 
-    async def _running(self, pipeline: RagPipeline) -> int:
+    async def _running(self, pipeline: RagPipeline) -> list[Object]:
         """Unfinished runs of all the pipeline's tenants, wherever they live."""
         home = pipeline.metadata.namespace
         selector = f"{names.LABEL_PIPELINE}={pipeline.metadata.name},{names.LABEL_COMPONENT}={names.COMPONENT_INGEST}"
@@ -133,7 +135,12 @@ class Runs:
         if pipeline.spec.tenancy.namespaces.from_ is not NamespacesFrom.SAME:
             places = self._context.settings.watch_namespaces or (None,)
         jobs = [job for place in places for job in await self._context.api.list(JOB, place, selector)]
-        return sum(finished(job) is None and _home(job["metadata"]) == home for job in jobs)
+        return [job for job in jobs if finished(job) is None and _home(job["metadata"]) == home]
+
+
+def _tenant(meta: Object) -> Key:
+    """Whose run the Job is."""
+    return Key("tenant", meta["namespace"], str(meta["labels"].get(names.LABEL_TENANT, "")))
 
 
 def _home(meta: Object) -> str:

@@ -298,6 +298,15 @@ MUTATIONS = (
         api=True,
     ),
     Mutation(
+        "a run of what the spec was keeps its slot",
+        "a tenant whose sources were mended waits for the deadline of its own stuck run",
+        f"{ENGINE}/runs.py",
+        '            for former in (job for job in running if _tenant(job["metadata"]) == who):\n',
+        "            for former in ():\n",
+        f"{GIVES_WAY}::test_a_run_of_other_sources_leaves_its_slot_to_that_of_today_s",
+        api=True,
+    ),
+    Mutation(
         "scheduled runs are nobody's",
         "one that can't start keeps all later ones from starting, though the spec was mended",
         f"{ENGINE}/tenants.py",

@@ -83,6 +83,17 @@ def test_a_run_that_was_asked_for_is_made_anew_without_what_the_spec_dropped(her
     assert "nodeSelector" not in _job(here, job)["spec"]["template"]["spec"]
 
 
+def test_a_run_of_other_sources_leaves_its_slot_to_that_of_today_s(here: World, database: str) -> None:
+    here.operator()
+    here.apply(pipeline(ingestion={"maxConcurrentJobs": 1}), tenant(), HANDBOOK, here.database_secret(database))
+    former = str(eventually(lambda: here.kubectl("get", "jobs", "-o", "name").strip(), "the first run"))
+    _pod_without_node(here, former.split("/")[1])
+    here.wait_condition("ragtenant", "acme", "IngestSucceeded", "PodsFailing")
+    here.apply(tenant(sources=[{"name": "renamed", "configMapRef": {"name": "handbook"}}]))
+    eventually(lambda: here.kubectl("get", "jobs", "-o", "name").split() not in ([], [former]), "another run", 20)
+    assert former not in here.kubectl("get", "jobs", "-o", "name").split()
+
+
 @pytest.mark.parametrize("stuck", ["before", "after"])
 def test_a_scheduled_run_gives_way_though_nothing_else_is_to_be_done(here: World, database: str, stuck: str) -> None:
     _begun(here, database, suspend=True)
