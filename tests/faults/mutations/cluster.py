@@ -375,8 +375,7 @@ RUNS = (
         f"{ENGINE}/runs.py",
         "        async with self._context.slot_lock(key):\n",
         """        async with self._context.slot_lock(Key("tenant", "", tenant.metadata.name)):\n""",
-        "integration/operator/test_first_ingestions_take_slots.py"
-        "::test_no_more_at_once_than_the_pipeline_allows_and_the_next_when_one_has_gone",
+        "faults/test_slots_are_counted_one_after_the_other.py::test_a_run_on_its_way_has_its_slot",
         api=True,
     ),
 )
