@@ -32,7 +32,7 @@ from tests.bench.machine import Meter, cpu_seconds, family_seconds, folder_secon
 from tests.bench.recorded import Recording, renaming, replay_calls, replay_transactions
 from tests.cluster.fixtures import Kubernetes, without_nodes
 from tests.faults.harness import stage
-from tests.support import postgres
+from tests.support import postgres, redis
 from tests.support.operator import HANDBOOK, World, pipeline, tenant
 from tests.support.rights import HOME
 from tests.support.scrape import Scrape
@@ -129,7 +129,7 @@ def _meter(here: World, server: postgres.Server, pid: int = 0) -> Meter:
 def _record(here: World, dsn: str, folder: Path) -> tuple[Recording, dict[str, bytes]]:
     """What one tenant takes, and its names."""
     recording = Recording()
-    with stage(here, dsn, folder) as scene:
+    with redis.running() as cache, stage(here, dsn, cache.url, folder) as scene:
         scene.wire.weather = recording.request
         scene.sql.heard = recording.message
         scene.start()

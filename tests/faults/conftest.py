@@ -18,7 +18,7 @@ Stages = Callable[[], AbstractContextManager[Stage]]
 
 
 @pytest.fixture
-def stages(api: Kubernetes, crds: None, postgres_server: postgres.Server, tmp_path: Path) -> Stages:
+def stages(api: Kubernetes, crds: None, postgres_server: postgres.Server, redis_url: str, tmp_path: Path) -> Stages:
     """Makes stages: each a namespace, a database and wires of its own."""
 
     @contextmanager
@@ -28,7 +28,7 @@ def stages(api: Kubernetes, crds: None, postgres_server: postgres.Server, tmp_pa
         folder.mkdir()
         dsn = postgres_server.create_database(name)
         try:
-            with world(api, folder) as here, stage(here, dsn, folder) as on:
+            with world(api, folder) as here, stage(here, dsn, redis_url, folder) as on:
                 yield on
         finally:
             postgres_server.drop_database(name)

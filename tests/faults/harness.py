@@ -1,4 +1,4 @@
-"""A world whose operator reaches API server and Postgres through wires that can be told to fail."""
+"""A world whose operator reaches API server, Postgres and Redis through wires that can be told to fail."""
 
 from __future__ import annotations
 
@@ -10,18 +10,25 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+import psycopg
 import yaml
+from psycopg.sql import SQL, Identifier
+from redis import Redis
+from yarl import URL
 
+from rag_runtime.caches.keys import answer_key, version_key
 from tests.faults.api_wire import ApiWire
 from tests.faults.oracle import snapshot
+from tests.faults.redis_wire import RedisWire
 from tests.faults.script import Script
 from tests.faults.sql_wire import SqlWire
 from tests.support import rights
-from tests.support.operator import OperatorProcess, World, eventually
+from tests.support.operator import OperatorProcess, World, eventually, secret
 
 RESYNC_SECONDS = 2
 QUIET_SECONDS = 2 * RESYNC_SECONDS + 1.0
@@ -40,6 +47,11 @@ class Stage:
     through: World
     wire: ApiWire
     sql: SqlWire
+    redis: RedisWire
+    redis_url: str
+    """Past the wire."""
+    laid: dict[str, str] = field(default_factory=dict)
+    """Keys that were put into Redis, and what each is."""
 
     def start(self, lease: str = "", workers: str = "") -> OperatorProcess:
         """A new operator process. It has a Lease of its own unless told: nobody waits for the term of a dead one."""
@@ -80,6 +92,34 @@ class Stage:
         parts = dict(part.split("=", 1) for part in self.dsn.split()) | {"port": str(self.sql.port)}
         return self.here.database_secret(" ".join(f"{key}={value}" for key, value in parts.items()))
 
+    def redis_secret(self) -> dict[str, Any]:
+        """The Secret that leads to Redis through its wire."""
+        url = URL(self.redis_url).with_port(self.redis.port)
+        return secret("redis", {"url": str(url)})
+
+    @property
+    def ports(self) -> dict[int, str]:
+        """The wires', by what is behind."""
+        return {self.sql.port: "DATABASE", self.redis.port: "CACHE"}
+
+    def fill_cache(self, schema: str) -> None:
+        """What query pods keep of the tenant of this schema, and of another one."""
+        catalog = f"rag_{self.here.catalog().hex[:12]}"
+        with psycopg.connect(self.dsn) as admin, Redis.from_url(self.redis_url) as redis:
+            admin.execute(SQL("SET ROLE {}").format(Identifier(f"{catalog}_owner")))
+            asked = SQL("SELECT id FROM {}.tenant WHERE schema = %s").format(Identifier(catalog))
+            ((mine,),) = admin.execute(asked, [schema]).fetchall()
+            for tenant, whose in ((mine, "the tenant's"), (uuid4(), "another's")):
+                self.laid[answer_key(tenant, "config", "token", ["*"], "question")] = f"redis answer, {whose}"
+                self.laid[version_key(tenant)] = f"redis version, {whose}"
+            for key in self.laid:
+                redis.set(key, b"1", ex=3600)
+
+    def cached(self) -> list[str]:
+        """What stands of that."""
+        with Redis.from_url(self.redis_url) as redis:
+            return sorted(what for key, what in self.laid.items() if redis.exists(key))
+
     def settled(self, goal: Callable[[], bool]) -> list[str]:
         """Wait until the goal holds and two resyncs pass without a write; what stands then."""
         try:
@@ -89,7 +129,7 @@ class Stage:
             error.add_note("\n".join(self.script.trace[-15:]))
             error.add_note(self.through.logs()[-5000:])
             raise
-        return snapshot(self.here, self.dsn, self.sql.port)
+        return snapshot(self.here, self.dsn, self.ports) + self.cached()
 
     def wait_for_the_fault(self, goal: Callable[[], bool]) -> None:
         """Until the fault has happened, or all is over without (fewer writes than in the reference)."""
@@ -123,15 +163,17 @@ class Stage:
 
 
 @contextmanager
-def stage(here: World, dsn: str, folder: Path) -> Iterator[Stage]:
+def stage(here: World, dsn: str, redis_url: str, folder: Path) -> Iterator[Stage]:
     """The wires in a thread of their own; the world's operators use them."""
     script = Script()
     api = ApiWire(here.kubeconfig, script)
     port = int(dict(part.split("=", 1) for part in dsn.split())["port"])
     sql = SqlWire(port, script)
+    redis = RedisWire(URL(redis_url).port or 0, script)
     with _loop() as run:
         run(api.start())
         run(sql.start())
+        run(redis.start())
         plain = yaml.safe_load(here.kubeconfig.read_text())
         plain["clusters"][0]["cluster"] = {"server": f"http://127.0.0.1:{api.port}"}
         plain["users"][0]["user"] = {"token": "given-by-the-wire"}
@@ -139,12 +181,13 @@ def stage(here: World, dsn: str, folder: Path) -> Iterator[Stage]:
         path.write_text(json.dumps(plain))
         through = World(here.api, here.namespace, folder, path, here.user)
         try:
-            yield Stage(here, dsn, script, through, api, sql)
+            yield Stage(here, dsn, script, through, api, sql, redis, redis_url)
         finally:
             for replica in through.replicas:
                 replica.stop(signal.SIGKILL)
             run(api.close())
             run(sql.close())
+            run(redis.close())
 
 
 @contextmanager

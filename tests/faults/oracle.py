@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 import psycopg
 from psycopg import sql
@@ -16,6 +17,8 @@ from psycopg import sql
 from tests.support.catalog import CATALOGS
 from tests.support.operator import World
 
+Ports: TypeAlias = Mapping[int, str]
+"""The wires', which are random, by the word that takes their place."""
 KINDS = (
     "ragpipelines,ragtenants,secrets,configmaps,services,deployments,statefulsets,cronjobs,jobs,"
     "horizontalpodautoscalers,poddisruptionbudgets,networkpolicies,persistentvolumeclaims"
@@ -47,15 +50,15 @@ ADDRESS = re.compile(r"\b10\.\d+\.\d+\.\d+\b")
 VERSION = re.compile(r"(?<=UUID[/.:-])\d+")
 
 
-def snapshot(here: World, dsn: str, port: int) -> list[str]:
+def snapshot(here: World, dsn: str, ports: Ports) -> list[str]:
     """Everything, a line each, sorted: two snapshots are compared as lists."""
-    return lines(here, dsn, port, objects(here))
+    return lines(here, dsn, ports, objects(here))
 
 
-def lines(here: World, dsn: str, port: int, items: list[dict[str, Any]]) -> list[str]:
-    """These objects and all of the database, masked and sorted; `port` is the wire's before the database."""
-    text = [json.dumps(_plain(_in_order(item, port)), sort_keys=True) for item in items] + _rows(dsn)
-    words = _words(here, dsn) | {f'"port": {port},': '"port": "DATABASE",'}
+def lines(here: World, dsn: str, ports: Ports, items: list[dict[str, Any]]) -> list[str]:
+    """These objects and all of the database, masked and sorted."""
+    text = [json.dumps(_plain(_in_order(item, ports)), sort_keys=True) for item in items] + _rows(dsn)
+    words = _words(here, dsn) | {f'"port": {port},': f'"port": "{word}",' for port, word in ports.items()}
     return sorted(_masked(line, words, here.namespace) for line in text)
 
 
@@ -65,13 +68,14 @@ def objects(here: World) -> list[dict[str, Any]]:
     return [item for item in items if item["metadata"]["name"] not in NOT_OURS]
 
 
-def _in_order(item: dict[str, Any], port: int) -> dict[str, Any]:
-    """A policy's ports stand by number, and the wire's is a random one: it goes last."""
+def _in_order(item: dict[str, Any], ports: Ports) -> dict[str, Any]:
+    """A policy's ports stand by number, and a wire's is a random one: they go last."""
     if item["kind"] != "NetworkPolicy":
         return item
     ordered = {
         way: [
-            rule | ({"ports": sorted(rule["ports"], key=lambda p: p.get("port") == port)} if "ports" in rule else {})
+            rule
+            | ({"ports": sorted(rule["ports"], key=lambda p: ports.get(p.get("port"), ""))} if "ports" in rule else {})
             for rule in item["spec"][way]
         ]
         for way in ("ingress", "egress")

@@ -22,6 +22,8 @@ class Scenario:
     act: Act
     goal: Goal
     before: tuple[tuple[Act, Goal], ...] = ()
+    writes: str = ""
+    """Part of the label of one that is among its writes."""
 
 
 ERASED = {"deletionPolicy": "Delete"}
@@ -75,6 +77,25 @@ def _add_again(stage: Stage) -> None:
     stage.apply(tenant(**ERASED, **SCHEDULE))
 
 
+def _create_with_a_redis(stage: Stage) -> None:
+    cache = {"secretRef": {"name": "redis"}}
+    stage.apply(pipeline(**ERASED, cache=cache), tenant(**ERASED, **SCHEDULE), HANDBOOK)
+    stage.apply(stage.database_secret(), stage.redis_secret())
+
+
+def _created_with_a_redis(stage: Stage) -> bool:
+    made = stage.has("deployment/support-query", "cronjob/acme-ingest", "secret/acme-api-key")
+    return made and stage.reason("ragtenant", "acme", "IngestSucceeded") == "Ingesting"
+
+
+def _answer(stage: Stage) -> None:
+    stage.fill_cache((stage.here.get("ragtenant", "acme") or {})["status"]["schema"])
+
+
+def _answered(stage: Stage) -> bool:
+    return bool(stage.cached())
+
+
 def _rotate(stage: Stage) -> None:
     stage.here.kubectl("delete", "secret", "support-query-db")
 
@@ -97,10 +118,13 @@ def _all_gone(stage: Stage) -> bool:
 
 
 CREATED = (_create, _created)
+ANSWERED = ((_create_with_a_redis, _created_with_a_redis), (_answer, _answered))
+ERASE_ANSWERS = Scenario("erase answers", _delete_tenant, _tenant_gone, ANSWERED, "redis UNLINK")
 SCENARIOS = (
     Scenario("create", _create, _created),
     Scenario("change", _change, _changed, (CREATED,)),
     Scenario("delete tenant", _delete_tenant, _tenant_gone, (CREATED,)),
+    ERASE_ANSWERS,
     Scenario("delete all", _delete_all, _all_gone, (CREATED,)),
     Scenario("rotate", _rotate, _rotated, (CREATED,)),
 )

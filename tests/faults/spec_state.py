@@ -26,7 +26,7 @@ def state(on: Stage, *, elsewhere: bool = True) -> list[str]:
     items = objects(on.here)
     kept = [item for item in items if not _of_the_past(item, items)]
     spread = _spread(items) if elsewhere else ""
-    return lines(on.here, on.dsn, on.sql.port, [_without_history(item, items, spread) for item in kept])
+    return lines(on.here, on.dsn, on.ports, [_without_history(item, items, spread) for item in kept])
 
 
 def observed(on: Stage) -> bool:

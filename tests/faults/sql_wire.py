@@ -1,4 +1,4 @@
-"""A TCP proxy before Postgres that reads the frontend's messages: counts commits of transactions that wrote.
+"""The wire before Postgres, which reads the frontend's messages: a commit of a transaction that wrote is a write.
 
 Message formats: https://www.postgresql.org/docs/current/protocol-message-formats.html
 """
@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import re
 import struct
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
-from tests.faults.script import Fault, Script
+from tests.faults.script import Script
+from tests.faults.tcp_wire import TcpWire
 
 WRITES = re.compile(
     rb"\b(INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|GRANT|REVOKE|COMMENT ON|FOR SHARE|pg_notify)\b(?!')", re.IGNORECASE
@@ -38,105 +39,31 @@ class Message:
         return b""
 
 
-@dataclass(slots=True)
-class Swallow:
-    """Once `on`, the server's answers go no further; `heard` tells that one came."""
+class SqlLine:
+    """Statements of one connection: a transaction that wrote is one write, as it commits."""
 
-    on: bool = False
-    heard: asyncio.Event = field(default_factory=asyncio.Event)
+    def __init__(self) -> None:
+        self._wrote = False
+
+    def messages(self, reader: asyncio.StreamReader) -> AsyncIterator[Message]:
+        """The start-up packet, then typed messages."""
+        return _messages(reader)
+
+    def written(self, message: Message) -> str:
+        """`COMMIT` at the end of what wrote."""
+        statement = message.statement
+        self._wrote = self._wrote or bool(WRITES.search(statement))
+        if statement.strip().upper() != b"COMMIT":
+            return ""
+        wrote, self._wrote = self._wrote, False
+        return "COMMIT" if wrote else ""
 
 
-class SqlWire:
-    """Stands on a port of loopback for the server at another."""
+class SqlWire(TcpWire[Message]):
+    """Stands on a port of loopback for the Postgres at another."""
 
     def __init__(self, port: int, script: Script) -> None:
-        self._behind = port
-        self._script = script
-        self._server: asyncio.Server | None = None
-        self._lines: set[asyncio.StreamWriter] = set()
-        self.heard: Callable[[int, Message], None] | None = None
-        """Is told every message of every line (a number) as it passes."""
-        self.hanging = False
-        """Whether nothing passes, either way, while all connections stand."""
-        self.port = 0
-
-    async def start(self) -> None:
-        """Listen on a free port."""
-        self._server = await asyncio.start_server(self._line, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def close(self) -> None:
-        """End all."""
-        assert self._server
-        self._server.close()
-        self._cut_all()
-
-    def _cut_all(self) -> None:
-        for writer in self._lines:
-            writer.transport.abort()
-
-    async def _line(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._script.dead.is_set():
-            writer.transport.abort()
-            return
-        server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._behind)
-        ours = {writer, server_writer}
-        self._lines |= ours
-        swallow = Swallow()
-        back = asyncio.create_task(self._back(server_reader, writer, swallow))
-        try:
-            await self._front(reader, server_writer, swallow)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            back.cancel()
-            for one in ours:
-                one.transport.abort()
-            self._lines -= ours
-
-    async def _front(self, reader: asyncio.StreamReader, server: asyncio.StreamWriter, swallow: Swallow) -> None:
-        wrote = False
-        async for message in _messages(reader):
-            if self._script.dead.is_set():
-                return
-            await self._while_hanging()
-            if self.heard:
-                self.heard(id(server), message)
-            statement = message.statement
-            wrote = wrote or bool(WRITES.search(statement))
-            fault = None
-            if statement.strip().upper() == b"COMMIT":
-                fault = self._script.write("COMMIT") if wrote else None
-                wrote = False
-            if fault is Fault.DIE_BEFORE:
-                self._script.die()
-                self._cut_all()
-                return
-            if fault is Fault.FREEZE:
-                await self._script.held()
-                fault = None
-            swallow.on = fault is not None
-            server.write(message.raw)
-            await server.drain()
-            if fault is None:
-                continue
-            await swallow.heard.wait()
-            if fault is Fault.DIE_AFTER:
-                self._script.die()
-            return
-
-    async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, swallow: Swallow) -> None:
-        while chunk := await reader.read(65536):
-            await self._while_hanging()
-            if swallow.on:
-                swallow.heard.set()
-                continue
-            writer.write(chunk)
-            await writer.drain()
-
-    async def _while_hanging(self) -> None:
-        while self.hanging:  # noqa: ASYNC110  the test sets it from a thread of its own, where an Event is not safe
-            await asyncio.sleep(0.05)
+        super().__init__(port, script, SqlLine)
 
 
 async def _messages(reader: asyncio.StreamReader) -> AsyncIterator[Message]:

@@ -130,7 +130,7 @@ def test_what_others_did_to_children_while_the_operator_was_down_is_undone(stage
         on.through.replicas[-1].stop(signal.SIGKILL)
         for edit in EDITS:
             on.here.kubectl(*edit.split())
-        assert len(set(before) - set(snapshot(on.here, on.dsn, on.sql.port))) >= len(EDITS)
+        assert len(set(before) - set(snapshot(on.here, on.dsn, on.ports))) >= len(EDITS)
         on.start()
         after = on.settled(lambda: CREATE.goal(on))
         assert not list(difflib.unified_diff(before, after, "before", "after", lineterm="", n=0))

@@ -316,6 +316,23 @@ MUTATIONS = (
         api=True,
     ),
     Mutation(
+        "answers go after the data that they were given from",
+        "an operator that dies in between leaves answers of an erased customer's documents in Redis for hours",
+        f"{ENGINE}/deletion.py",
+        "        emptied = await empty_cache(self._context, binding, row.id)\n"
+        "        erased = False\n"
+        "        while not erased:\n"
+        "            async with self._context.transaction(binding) as tx:\n"
+        "                erased = await erase(tx, key.namespace, key.name)\n",
+        "        erased = False\n"
+        "        while not erased:\n"
+        "            async with self._context.transaction(binding) as tx:\n"
+        "                erased = await erase(tx, key.namespace, key.name)\n"
+        "        emptied = await empty_cache(self._context, binding, row.id)\n",
+        "faults/test_answers_leave_redis_whenever_the_operator_dies.py::test_and_anothers_stay[DIE_BEFORE]",
+        api=True,
+    ),
+    Mutation(
         "erasure of retained data leaves the cache",
         "answers of data that an annotation had erased stay in Redis for hours",
         f"{ENGINE}/tenants.py",
