@@ -222,9 +222,8 @@ class TenantReconciler:
         self, key: Key, live: Object, tenant: RagTenant, laid: Laid, facts: decide.TenantFacts
     ) -> float | None:
         pipeline = laid.binding.pipeline
-        row = laid.sight.row
-        tenant_names = TenantNames(laid.binding.catalog, row.id, tenant.metadata.name)
-        document = config.ingest_config(pipeline, tenant, tenant_names, _live_profiles(laid.binding, row))
+        tenant_names = TenantNames(laid.binding.catalog, laid.sight.row.id, tenant.metadata.name)
+        document = config.ingest_config(pipeline, tenant, tenant_names, _live_profiles(laid.binding, laid.sight.row))
         manifest = ingest.ingest_config_map(tenant, document)
         inputs = ingest.IngestInputs(
             manifest["metadata"]["name"],
