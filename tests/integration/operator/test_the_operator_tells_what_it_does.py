@@ -27,6 +27,11 @@ def _all_that_was_done_is_told(settled: Scrape) -> None:
     assert settled.of("rag_operator_databases", breaker="closed") == 1
 
 
+def _both_have_ended(seen: Scrape) -> bool:
+    """What a reconcile did is in its figures once it has ended: the cluster shows its effects before."""
+    return all(seen.of("rag_operator_reconciles_total", kind=kind, outcome="ok") for kind in ("pipeline", "tenant"))
+
+
 def test_every_figure_moves_with_what_it_tells_of(here: World, own_server: postgres.Server) -> None:
     one = here.operator(resync_seconds="2")
     first = eventually(lambda: (s := one.scrape()).of("rag_operator_leader") == 1 and s, "the replica leads")
@@ -43,7 +48,8 @@ def test_every_figure_moves_with_what_it_tells_of(here: World, own_server: postg
         ),
         "the tenant is counted",
     )
-    settled = one.scrape()
+    settled = eventually(lambda: (s := one.scrape()) if _both_have_ended(s) else None, "a reconcile of each has ended")
+    assert settled is not None
     _all_that_was_done_is_told(settled)
     eventually(lambda: one.scrape().of("rag_operator_resync_seconds_count") >= 2, "two resyncs")
     assert settled.of("rag_operator_resync_differences_total") >= 0
