@@ -157,6 +157,16 @@ IDENTITY = (
 )
 LEAVING = (
     Mutation(
+        "what is left of erased data is let go",
+        "data are said to be erased that are there",
+        "operator/rag_operator/engine/deletion.py",
+        "        if left:\n",
+        "        if False:\n",
+        "integration/operator/test_what_is_left_of_erased_data_holds_the_tenant.py"
+        "::test_what_is_left_of_erased_data_holds_the_tenant",
+        api=True,
+    ),
+    Mutation(
         "a deleted tenant's pointer stays open",
         "what it held goes on being answered from",
         f"{STORES}/erasure.py",
