@@ -1,4 +1,4 @@
-"""Deletion: answers stop at once, data is kept or erased by policy, and nothing hangs (DATA §7)."""
+"""A tenant's deletion: answers stop at once, data is kept or erased by policy, and nothing hangs (DATA §7)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from rag_operator.api import names
 from rag_operator.api.common import DeletionPolicy
 from rag_operator.api.conditions import Reason, merge
 from rag_operator.api.names import FINALIZER
-from rag_operator.api.pipeline_status import RagPipelineStatus
 from rag_operator.api.tenant import RagTenantStatus
-from rag_operator.decide import pipeline as decide_pipeline
 from rag_operator.decide import tenant as decide_tenant
 from rag_operator.decide.authorship import last_change
 from rag_operator.decide.checks import Check
-from rag_operator.engine import announce, audit
+from rag_operator.engine import announce
 from rag_operator.engine.audit import Action, Entry
 from rag_operator.engine.context import BACK_OFF, Binding, Context
 from rag_operator.engine.emptying import empty_cache
@@ -203,61 +201,3 @@ def _schema_in(live: Object, binding: Binding) -> str:
     """The tenant's schema in this catalog, empty where its status, which users can't write, knows none."""
     status = live.get("status", {})
     return str(status.get("schema", "")) if status.get("catalogID") == str(binding.catalog.catalog) else ""
-
-
-def _is_bound(tenant: Object, pipeline: Object) -> bool:
-    """Whether the tenant has a part of the pipeline's catalog: its status says so, which users can't write."""
-    catalog = tenant.get("status", {}).get("catalogID")
-    mine = pipeline.get("status", {}).get("catalogID")
-    return FINALIZER in tenant["metadata"].get("finalizers", []) and catalog is not None and catalog == mine
-
-
-class PipelineDeletion:
-    """Lets a pipeline go when no tenant needs it any more; its deletion never cascades to tenants' data."""
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
-    async def proceed(self, key: Key, live: Object) -> float | None:
-        """One step; None when the finalizer is off."""
-        if FINALIZER not in live["metadata"].get("finalizers", []):
-            return None
-        remaining = await self._remaining(key, live)
-        if remaining:
-            shown = ", ".join(remaining[:3]) + (f" and {len(remaining) - 3} more" if len(remaining) > 3 else "")
-            await self._say(live, f"{len(remaining)} tenants still use this pipeline ({shown}): delete them first")
-            return PERIOD
-        goes = live["spec"].get("deletionPolicy") == "Delete" and "managed" in live["spec"].get("database", {})
-        message = "the managed database's volume goes with the pipeline" if goes else "the catalog stays where it is"
-        changed = last_change(live, ("spec", "deletionPolicy"))
-        audit.record(self._context, PIPELINE, live, Entry(Action.RELEASED, message, "spec.deletionPolicy", changed))
-        await drop_finalizer(self._context.api, PIPELINE, live)
-        return None
-
-    async def _remaining(self, key: Key, live: Object) -> list[str]:
-        """Tenants beside the pipeline, and guests for whom something was made; the latter don't hold a namespace that
-        is being deleted, with which the pods go that answer them."""
-        own: list[str] = []
-        guests: list[str] = []
-        for place in self._context.settings.watch_namespaces or (None,):
-            async for page in self._context.api.pages(TENANT, place):
-                for tenant in page.items():
-                    meta = tenant["metadata"]
-                    if pipeline_key(tenant) != key:
-                        continue
-                    if meta["namespace"] == key.namespace:
-                        own.append(meta["name"])
-                    elif _is_bound(tenant, live):
-                        guests.append(f"{meta['namespace']}/{meta['name']}")
-        if guests and await terminating(self._context, key.namespace):
-            return own
-        return own + guests
-
-    async def _say(self, live: Object, message: str) -> None:
-        old = RagPipelineStatus.model_validate(live.get("status", {}))
-        check = Check(False, Reason.TENANTS_REMAIN, message)
-        facts = decide_pipeline.PipelineFacts(int(live["metadata"]["generation"]), deleting=check)
-        ready = decide_pipeline.conditions(facts)[0]
-        kept = [c for c in old.conditions if c.type != ready.type]
-        merged = merge(old.conditions, [ready, *kept], self._context.now())
-        await announce.write(self._context, PIPELINE, live, old.model_copy(update={"conditions": merged}))

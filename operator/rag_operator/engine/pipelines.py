@@ -25,12 +25,12 @@ from rag_operator.engine.audit import Action, Entry
 from rag_operator.engine.authorities import read_authorities
 from rag_operator.engine.bind import Bound, bind, catalog_of, reach
 from rag_operator.engine.context import BACK_OFF, Binding, Context
-from rag_operator.engine.deletion import PipelineDeletion
 from rag_operator.engine.finalizer import add_finalizer
 from rag_operator.engine.janitor import look_for_orphans
 from rag_operator.engine.listening import Listeners
 from rag_operator.engine.optional import bring_monitors
 from rag_operator.engine.pace import Pace, Placed
+from rag_operator.engine.pipeline_deletion import PipelineDeletion
 from rag_operator.engine.pods import pods_trouble
 from rag_operator.engine.proxies import missing_login
 from rag_operator.engine.queue import Key, key_of

@@ -333,7 +333,7 @@ DELETING = (
     Mutation(
         "a pipeline goes before its tenants",
         "nothing is left that could close their answers",
-        f"{ENGINE}/deletion.py",
+        f"{ENGINE}/pipeline_deletion.py",
         "        if remaining:\n",
         "        if False:\n",
         f"{DELETION}::test_a_pipeline_with_tenants_explains_itself_and_goes_when_they_have_gone",

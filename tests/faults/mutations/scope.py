@@ -7,6 +7,7 @@ from tests.faults.mutations.mutation import Mutation
 OPERATOR = "operator/rag_operator"
 TENANTS = "integration/operator/test_tenants_in_other_namespaces.py"
 LET_GO = "integration/operator/test_nobody_is_let_go_before_answers_are_closed.py"
+FIRST = "integration/operator/test_a_pipeline_waits_for_its_guests_from_their_first_moment.py"
 BUILD = "unit/build/test_tenants_in_other_namespaces.py"
 
 MUTATIONS = (
@@ -58,10 +59,28 @@ MUTATIONS = (
     Mutation(
         "strangers hold up a pipeline's deletion",
         "anybody's RagTenant keeps a pipeline, and its namespace, from going",
-        f"{OPERATOR}/engine/deletion.py",
-        "                    elif _is_bound(tenant, live):\n",
+        f"{OPERATOR}/engine/pipeline_deletion.py",
+        "                    elif await self._holds(tenant, key, catalog):\n",
         "                    else:\n",
         f"{TENANTS}::test_a_tenant_that_is_not_allowed_is_told_so_and_nothing_is_made_and_nothing_given_away",
+        api=True,
+    ),
+    Mutation(
+        "guests are known by the pipeline's status alone",
+        "a pipeline that is deleted before its first status leaves guests behind whose answers nobody closes",
+        f"{OPERATOR}/engine/pipeline_deletion.py",
+        "        return known or (str(binding.catalog.catalog) if binding else None)\n",
+        """        return known or ""\n""",
+        f"{FIRST}::test_before_the_pipelines_first_status",
+        api=True,
+    ),
+    Mutation(
+        "a guest that is being given its part is not waited for",
+        "its pipeline goes, and nothing is left that could close it",
+        f"{OPERATOR}/engine/pipeline_deletion.py",
+        "        if held is None:\n            return await ",
+        "        if held is None:\n            return False and await ",
+        f"{FIRST}::test_before_the_guests_first_status",
         api=True,
     ),
     Mutation(

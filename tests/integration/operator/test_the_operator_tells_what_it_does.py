@@ -48,8 +48,8 @@ def test_every_figure_moves_with_what_it_tells_of(here: World, own_server: postg
         ),
         "the tenant is counted",
     )
-    settled = eventually(lambda: (s := one.scrape()) if _both_have_ended(s) else None, "a reconcile of each has ended")
-    assert settled is not None
+    settled = eventually(lambda: _both_have_ended(s := one.scrape()) and s, "a reconcile of each has ended")
+    assert isinstance(settled, Scrape)
     _all_that_was_done_is_told(settled)
     eventually(lambda: one.scrape().of("rag_operator_resync_seconds_count") >= 2, "two resyncs")
     assert settled.of("rag_operator_resync_differences_total") >= 0
