@@ -120,25 +120,29 @@ class Audit:
         """The rights that the requests on resources needed (reads are logged for service accounts only)."""
         return {entry.used for entry in self.entries(after, user=user) if entry.resource}
 
-    def wait_for_quiet(self, seconds: float, *, user: str, deadline: float = 60.0) -> int:
+    def wait_for_quiet(self, seconds: float, *, user: str, deadline: float = 180.0) -> int:
         """Wait until the user has written nothing for so long; the mark at which the quiet began."""
         end = time.monotonic() + deadline
-        mark = self.mark()
-        since = time.monotonic()
-        while time.monotonic() - since < seconds:
-            if time.monotonic() > end:
-                last = self.writes(mark, user=user)[-3:]
-                raise TimeoutError(f"{user} still writes after {deadline:.0f} s; last: {last}")
+        mark, since = self.mark(), time.monotonic()
+        while True:
             time.sleep(0.1)
-            if self.writes(mark, user=user):
+            looked = time.monotonic()  # before the look: what is written after it was not seen to be absent
+            found = self.writes(mark, user=user)
+            if not found and looked - since >= seconds:
+                return mark
+            if looked > end:
+                raise TimeoutError(f"{user} still writes after {deadline:.0f} s; last: {found[-3:]}")
+            if found:
                 mark, since = self.mark(), time.monotonic()
-        return mark
 
     def _lines(self, after: int) -> Iterator[str]:
         if not self.log.exists():
             return
         with self.log.open("rb") as log:
-            log.seek(after)
+            log.seek(max(after - 1, 0))
+            if after and not log.readline().endswith(b"\n"):  # the rest of a line that was being written at the mark
+                return
             for line in log:
-                if line.endswith(b"\n"):  # the last one may still be being written
-                    yield line.decode()
+                if not line.endswith(b"\n"):  # still being written; what follows would be its rest
+                    return
+                yield line.decode()

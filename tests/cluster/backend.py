@@ -70,4 +70,4 @@ def engine_works() -> bool:
     """Whether a container engine answers, not only its client."""
     if shutil.which("docker") is None:
         return False
-    return not subprocess.run(["docker", "info"], capture_output=True, check=False, timeout=20).returncode
+    return not subprocess.run(["docker", "info"], capture_output=True, check=False, timeout=60).returncode

@@ -17,7 +17,7 @@ from tests.cluster.processes import Ledger, wait_until
 
 SERVICE_RANGE = "10.96.0.0/16"
 _FIRST_SERVICE = "10.96.0.1"
-_START_SECONDS = 60.0
+_START_SECONDS = 180.0
 
 # What an API without nodes needs: nothing here pretends that a Deployment has pods, so a test may say so itself.
 CONTROLLERS_WITHOUT_NODES = (

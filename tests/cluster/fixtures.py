@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +26,9 @@ from tests.cluster.shared import shared
 
 AS_HELM = ("--server-side", "--field-manager=helm", "--force-conflicts")
 """For `kubectl apply` of what a chart brings too: a later `helm upgrade` conflicts with none but other managers."""
+_HAS_NO_STATUS_YET = "accessor error"
+_NOT_SERVED_YET = ("doesn't have a resource type", "could not find the requested resource")
+_SERVED_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -69,32 +72,47 @@ class Kubernetes:
         document = kubeconfig.for_token(self.kubeconfig, token, f"{namespace}-{name}")
         return kubeconfig.write(folder / f"{namespace}-{name}.kubeconfig", document)
 
-    def kubectl(self, *arguments: str, given: str | None = None, deadline: float = 60.0) -> str:
+    def may(self, user: str, **asked: str) -> bool:
+        """Whether the authorizer has seen what lets this user do it: `verb`, `resource`, `namespace` and so on."""
+        review = {"spec": {"user": user, "resourceAttributes": asked}}
+        said = self.client.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+        return bool(said["status"]["allowed"])
+
+    def kubectl(self, *arguments: str, given: str | None = None, deadline: float = 180.0) -> str:
         """Run kubectl as administrator; its output. Raises CalledProcessError, with its words, when it fails."""
         return self._run([self.kubectl_program, *arguments], given, deadline)
 
     def install_kinds(self, definitions: Path) -> None:
         """Apply CustomResourceDefinitions as Helm does, so that it may take them on; wait until they are served."""
         self.kubectl("apply", *AS_HELM, "-f", str(definitions))
-        deadline = time.monotonic() + 30
+        established = ("wait", "--for=condition=Established", "--timeout=120s", "-f", str(definitions))
+        self._until_not([_HAS_NO_STATUS_YET], *established)
+        made = self.kubectl("get", "-f", str(definitions), "-o", "name").split()
+        names = ",".join(name.rpartition("/")[2] for name in made)
+        self._until_not(_NOT_SERVED_YET, "get", names, "--all-namespaces", "-o", "name")
+
+    def _until_not(self, passing: Sequence[str], *arguments: str) -> None:
+        """Run kubectl until it fails with none of these words any more."""
+        deadline = time.monotonic() + _SERVED_SECONDS
         while True:
             try:
-                self.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(definitions))
+                self.kubectl(*arguments)
             except subprocess.CalledProcessError as error:
-                has_no_status_yet = "accessor error" in error.stderr
-                if not has_no_status_yet or time.monotonic() > deadline:
+                if not any(words in error.stderr for words in passing) or time.monotonic() > deadline:
                     raise
                 time.sleep(0.2)
             else:
                 return
 
-    def helm(self, *arguments: str, deadline: float = 120.0) -> str:
+    def helm(self, *arguments: str, deadline: float = 300.0) -> str:
         """Run Helm as administrator; its output."""
         binaries.ensure((binaries.EXTRAS,))
         return self._run([binaries.program("helm"), *arguments], None, deadline)
 
     def _run(self, command: list[str], given: str | None, deadline: float) -> str:
-        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
+        # Of its own: kubectl keeps by port for six hours what an API serves, and another's had this port before.
+        cache = self.kubeconfig.parent / "kubectl-cache"
+        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(cache)}
         done = subprocess.run(
             command, input=given, capture_output=True, text=True, check=False, timeout=deadline, env=environment
         )

@@ -21,7 +21,7 @@ NODE_ADDRESS = "10.244.0.1"
 POD_RANGE = "10.244.0.0/24"
 _CGROUPS = Path("/sys/fs/cgroup")
 _MNT_DETACH = 2
-_PODS_END_SECONDS = 20.0
+_PODS_END_SECONDS = 60.0
 _CHAIN_PREFIXES = ("KUBE-", "CNI-", "NETPOL-")
 
 # None: not ours to set, but kubelet or kube-proxy do; all are put back.

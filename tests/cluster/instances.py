@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.cluster import binaries, processes, shared, state
 from tests.cluster.control_plane import ControlPlane, Plan, free_ports
 from tests.cluster.errors import ClusterError
+from tests.cluster.lock import in_turn
 from tests.cluster.paths import cluster_folder, clusters_root
 from tests.cluster.processes import Ledger
 
@@ -59,5 +60,6 @@ def remove(folder: Path) -> None:
 
 def sweep(users: Path) -> None:
     """Remove control planes whose test run was killed; `users` holds one folder per run (see `shared`)."""
-    for run in sorted(users.glob("api-*/")):
-        shared.sweep(run, partial(remove, clusters_root() / run.name))
+    with in_turn(users / "sweep.lock"):  # an old run's folder goes with the lock in it, for which another may wait
+        for run in sorted(users.glob("api-*/")):
+            shared.sweep(run, partial(remove, clusters_root() / run.name))

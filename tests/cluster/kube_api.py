@@ -7,12 +7,12 @@ import http.client
 import json
 import ssl
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-_DEADLINE_SECONDS = 10.0
+_DEADLINE_SECONDS = 30.0
 _NOT_FOUND, _CONFLICT, _ERROR = 404, 409, 400
 
 
@@ -57,14 +57,16 @@ class KubeApi:
             raise ApiError(answer.status, _message(text))
         return json.loads(text) if text.startswith("{") else text
 
-    def watch(self, path: str, seconds: int = 60) -> Iterator[dict[str, Any]]:
-        """The changes of a collection, beginning with one event for each object that is there; ends after a while."""
+    def watch(self, path: str, seconds: int = 60) -> Generator[dict[str, Any], None, None]:
+        """The changes of a collection; ends after a while. First an empty one: from here on none is missed. Then one
+        for each object that is there."""
         connection = self._connection(seconds + _DEADLINE_SECONDS)
         try:
             connection.request("GET", f"{path}?watch=1&timeoutSeconds={seconds}", headers=self._headers)
             answer = connection.getresponse()
             if answer.status >= _ERROR:
                 raise ApiError(answer.status, _message(answer.read().decode()))
+            yield {}
             for line in answer:
                 yield json.loads(line)
         except http.client.HTTPException as error:

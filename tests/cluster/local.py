@@ -25,7 +25,7 @@ from tests.cluster.progress import say
 from tests.cluster.shared import living
 
 _API_PORT = 6443
-_READY_SECONDS = 60.0
+_READY_SECONDS = 180.0
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "containerd", "kubelet", "kube-proxy",
             "kube-scheduler", "coredns", "provisioner", "policies", "metrics-server")  # fmt: skip
 

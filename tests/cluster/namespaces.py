@@ -11,6 +11,7 @@ from tests.cluster.kube_api import ApiError, KubeApi
 from tests.cluster.processes import wait_until
 
 _LONGEST_STEM = 40
+_USABLE_SECONDS = 120.0
 
 
 def stem(text: str) -> str:
@@ -26,8 +27,8 @@ def make_namespace(api: KubeApi, name: str, labels: dict[str, str] | None = None
     document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": unique, "labels": labels or {}}}
     api.create("/api/v1/namespaces", document)
     try:
-        if not wait_until(lambda: _has_account(api, unique), 20.0):
-            raise TimeoutError(f"namespace {unique} has no default service account after 20 s")
+        if not wait_until(lambda: _has_account(api, unique), _USABLE_SECONDS):
+            raise TimeoutError(f"namespace {unique} has no default service account after {_USABLE_SECONDS:.0f} s")
         yield unique
     finally:
         api.delete(f"/api/v1/namespaces/{unique}")

@@ -78,7 +78,7 @@ class Node:
         """Start containerd and give it the pause image."""
         command = [str(shutil.which("containerd")), "--config", str(self.folder / "containerd.toml")]
         self.plane.start("containerd", command)
-        if not processes.wait_until(self._runtime_answers, 20.0):
+        if not processes.wait_until(self._runtime_answers, 60.0):
             raise ClusterError(f"containerd does not answer; its log is in {self.plane.logs}")
         self.import_images(lambda out: oci.write_single_program(out, PAUSE_IMAGE, Path(program("pause"))))
 

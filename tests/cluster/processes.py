@@ -19,6 +19,7 @@ from pathlib import Path
 
 MARK = "RAG_CLUSTER_MARK"
 _START_TIME_FIELD = 19  # field 22 of proc(5) stat, counted after the command's closing parenthesis
+_KILLED_SECONDS = 60.0  # far more than the kernel takes, unless it hangs
 _children: list[int] = []  # pids to reap; no Popen is kept, since one complains of a daemon that outlives it
 
 
@@ -107,13 +108,15 @@ def end(processes: Iterable[Recorded], grace: float = 5.0) -> None:
     wait_until(lambda: _reaped(ending), grace)
     for one in ending:
         signal_to(one, signal.SIGKILL)
-    wait_until(lambda: _reaped(ending), grace)
+    wait_until(lambda: _reaped(ending), _KILLED_SECONDS)
 
 
 def _reaped(processes: Sequence[Recorded]) -> bool:
-    for pid in _children:
-        with suppress(ChildProcessError):  # reaped before
-            os.waitpid(pid, os.WNOHANG)
+    for pid in tuple(_children):
+        with suppress(ChildProcessError):  # reaped by another
+            if os.waitpid(pid, os.WNOHANG) == (0, 0):
+                continue
+        _children.remove(pid)  # the next child of this pid is not ours to reap
     return not any(is_alive(one) for one in processes)
 
 

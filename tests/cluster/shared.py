@@ -46,10 +46,11 @@ def shared(folder: Path, create: Callable[[], None], remove: Callable[[], None])
 def sweep(folder: Path, remove: Callable[[], None]) -> None:
     """Remove what the users listed in this folder left when they were killed."""
     with in_turn(folder / "lock"):
-        if not living(folder):
-            remove()
-    if time.time() - folder.stat().st_mtime > _DAY_SECONDS:
-        shutil.rmtree(folder, ignore_errors=True)
+        if living(folder):
+            return
+        remove()
+        if time.time() - folder.stat().st_mtime > _DAY_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def living(folder: Path) -> list[Recorded]:
@@ -62,4 +63,7 @@ def living(folder: Path) -> list[Recorded]:
 
 
 def _write(folder: Path, users: list[Recorded]) -> None:
-    (folder / "users.json").write_text(json.dumps([asdict(user) for user in users]))
+    """In one step: `down` reads the list without the lock."""
+    fresh = folder / "users.json.new"
+    fresh.write_text(json.dumps([asdict(user) for user in users]))
+    fresh.replace(folder / "users.json")

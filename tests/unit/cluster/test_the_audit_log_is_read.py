@@ -51,6 +51,18 @@ def test_a_line_that_is_still_being_written_is_left_out(log: Path) -> None:
     assert len(list(Audit(log).entries())) == 1
 
 
+def test_a_line_that_was_being_written_at_the_mark_is_before_it(log: Path) -> None:
+    half, rest = event(2, "operator", "patch")[:40], event(2, "operator", "patch")[40:]
+    audit = Audit(log)
+    with log.open("a") as more:
+        more.write(half)
+        more.flush()
+        mark = audit.mark()
+        assert list(audit.entries(mark)) == []
+        more.write(rest + event(3, "operator", "get"))
+    assert [entry.id for entry in audit.entries(mark)] == ["3"]
+
+
 def test_writes_are_counted_by_user(log: Path) -> None:
     log.write_text(
         event(1, "a", "patch") + event(2, "a", "get") + event(3, "b", "deletecollection") + event(4, "a", "create")
