@@ -32,5 +32,5 @@ def place(quiet: Kubernetes) -> Iterator[Place]:
         here.wait_ready("ragpipeline", "support")
         yield here
         for who in ("acme", "globex"):
-            here.kubectl("delete", "ragtenant", who, "--ignore-not-found", "--timeout=60s")
-        here.kubectl("delete", "ragpipeline", "support", "--ignore-not-found", "--timeout=60s")
+            here.kubectl("delete", "ragtenant", who, "--ignore-not-found", "--timeout=300s")
+        here.kubectl("delete", "ragpipeline", "support", "--ignore-not-found", "--timeout=300s")

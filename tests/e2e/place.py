@@ -24,6 +24,9 @@ PIPELINE = {
     "spec": {"database": {"managed": {}}},
 }
 RELEASE = "rag-operator"
+PATIENCE, READY_PATIENCE = 180.0, 300.0
+"""Seconds; bounds for what hangs, on a slow machine too. The first is shorter than the operator's pause between two
+looks at everything, which would hide an event that was missed."""
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 
@@ -61,7 +64,7 @@ class Place:
         self.account = f"system:serviceaccount:{namespace}:{RELEASE}"
 
     def kubectl(self, *arguments: str, given: str | None = None) -> str:
-        return self.cluster.kubectl("-n", self.namespace, *arguments, given=given, deadline=150)
+        return self.cluster.kubectl("-n", self.namespace, *arguments, given=given, deadline=READY_PATIENCE + 30)
 
     def apply(self, *documents: dict[str, Any]) -> None:
         self.kubectl("apply", "-f", "-", given=yaml.safe_dump_all(documents))
@@ -70,21 +73,24 @@ class Place:
         return self.tools.get(kind, name, self.namespace)
 
     def ready(self, kind: str, name: str) -> bool:
-        conditions = self.get(kind, name).get("status", {}).get("conditions", [])
-        return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+        """Whether it says so of the spec as it stands: what was true of the one before may be said a moment longer."""
+        live = self.get(kind, name)
+        status: dict[str, Any] = live.get("status", {})
+        told = bool(live) and status.get("observedGeneration") == live["metadata"]["generation"]
+        return told and any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", []))
 
-    def wait_ready(self, kind: str, name: str, seconds: float = 150) -> None:
+    def wait_ready(self, kind: str, name: str) -> None:
         try:
-            eventually(lambda: self.ready(kind, name), f"{kind} {name} Ready", seconds)
+            eventually(lambda: self.ready(kind, name), f"{kind} {name} Ready", READY_PATIENCE)
         except AssertionError as error:
             error.add_note(json.dumps(self.get(kind, name).get("status"), indent=1)[:3000])
             error.add_note(self.kubectl("get", "pods,jobs,events"))
             raise
 
-    def told(self, look: Callable[[], bool], what: str, seconds: float = 15) -> None:
+    def told(self, look: Callable[[], bool], what: str) -> None:
         """Wait; when it does not come true, say what the resources and the operator say."""
         try:
-            eventually(look, what, seconds)
+            eventually(look, what, PATIENCE)
         except AssertionError as error:
             error.add_note(self.kubectl("get", "ragp,ragt", "-o", "yaml")[-6000:])
             selector = "app.kubernetes.io/component=operator"
@@ -110,7 +116,7 @@ class Place:
         request = str(time.time())
         self.kubectl("annotate", "--overwrite", "ragtenant", who, f"rag-operator.dev/sync-requested={request}")
         eventually(
-            lambda: self.get("ragtenant", who)["status"].get("lastHandledSyncRequest") == request, "handled", 120
+            lambda: self.get("ragtenant", who)["status"].get("lastHandledSyncRequest") == request, "handled", PATIENCE
         )
         jobs = json.loads(self.kubectl("get", "jobs", "-o", "json"))["items"]
         mine = next(
@@ -139,7 +145,7 @@ def granted(roles: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
 @contextmanager
 def client(place: Place, namespace: str, **labels: str) -> Iterator[Callable[[str, int], bool]]:
     """A pod of these labels; whether it reaches a host's port."""
-    with running(place, namespace, "import time; time.sleep(600)", labels) as name:
+    with running(place, namespace, "import time; time.sleep(7200)", labels) as name:
         yield partial(_reaches, place, namespace, name)
 
 
@@ -153,7 +159,7 @@ def running(
     pod = _pod(name, labels, {"image": image, "command": ["python", "-c", script], "env": list(environment)})
     place.cluster.kubectl("apply", "-n", namespace, "-f", "-", given=json.dumps(pod))
     try:
-        place.cluster.kubectl("wait", "-n", namespace, f"pod/{name}", "--for=condition=Ready", "--timeout=60s")
+        place.cluster.kubectl("wait", "-n", namespace, f"pod/{name}", "--for=condition=Ready", "--timeout=150s")
         yield name
     finally:
         place.cluster.kubectl("delete", "-n", namespace, "pod", name, "--grace-period=1")

@@ -35,10 +35,8 @@ def behind(place: Place) -> Iterator[None]:
         finally:
             place.kubectl("delete", "service", "corp-proxy")
             install(place.tools, *own, namespace=place.namespace)
-            place.told(
-                lambda: "PROXY" not in str(place.get("deployment", "support-query")), "pods are told of none", 60
-            )
-            place.kubectl("rollout", "status", "deployment/support-query", "--timeout=120s")
+            place.told(lambda: "PROXY" not in str(place.get("deployment", "support-query")), "pods are told of none")
+            place.kubectl("rollout", "status", "deployment/support-query", "--timeout=300s")
 
 
 def ready(place: Place) -> dict[str, Any]:
@@ -54,7 +52,7 @@ def test_a_page_behind_it_is_ingested_once_the_secret_is_there(place: Place) -> 
     try:
         with behind(place):
             place.apply(PIPELINE | {"spec": {"database": {"managed": {}}} | allowed}, harbour)
-            place.told(lambda: ready(place).get("reason") == "SecretNotFound", "what is missing is said", 60)
+            place.told(lambda: ready(place).get("reason") == "SecretNotFound", "what is missing is said")
             assert f"Secret {place.namespace}/corp does not exist" in ready(place)["message"]
             place.apply(secret("corp", dict(zip(("username", "password"), LOGIN, strict=True))))
             place.wait_ready("ragtenant", "harbour")
@@ -64,7 +62,7 @@ def test_a_page_behind_it_is_ingested_once_the_secret_is_there(place: Place) -> 
             made = place.kubectl("get", "deploy,cronjobs,jobs,configmaps,events,ragp,ragt", "-o", "yaml")
             assert LOGIN[1] not in shown + made
     finally:
-        place.kubectl("delete", "ragtenant", "harbour", "--ignore-not-found", "--timeout=60s")
+        place.kubectl("delete", "ragtenant", "harbour", "--ignore-not-found", "--timeout=300s")
         place.kubectl("delete", "secret", "corp", "--ignore-not-found")
         place.apply(PIPELINE)
-        place.wait_ready("ragpipeline", "support", 90)
+        place.wait_ready("ragpipeline", "support")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.fixtures import Kubernetes
+from tests.e2e.place import PATIENCE
 from tests.support.operator import eventually
 
 pytestmark = pytest.mark.e2e
@@ -28,7 +29,7 @@ def installed(cluster: Kubernetes, namespace: str, *more: str) -> str:
     values += [f"images.{part}.tag=dev" for part in IMAGES]
     sets = [word for value in (*values, *more) for word in ("--set", value)]
     return cluster.helm(
-        "upgrade", "--install", RELEASE, CHART, "-n", namespace, *sets, "--wait", "--timeout=150s", deadline=170
+        "upgrade", "--install", RELEASE, CHART, "-n", namespace, *sets, "--wait", "--timeout=300s", deadline=330
     )
 
 
@@ -63,14 +64,15 @@ def test_two_replicas_are_ready_under_the_restricted_standard_and_one_leads(
     deployment = get(cluster, namespace, "deployment", RELEASE)
     assert deployment["status"]["readyReplicas"] == 2
     pods = get(cluster, namespace, "pods", "-l", "app.kubernetes.io/component=operator")["items"]
-    holder = get(cluster, namespace, "lease", RELEASE)["spec"]["holderIdentity"]
+    lease = ("get", "lease", RELEASE, "-n", namespace, "--ignore-not-found", "-o", "jsonpath={.spec.holderIdentity}")
+    holder = eventually(lambda: cluster.kubectl(*lease), "one leads", PATIENCE)
     assert sum(holder.startswith(pod["metadata"]["name"]) for pod in pods) == 1
     restarts = [status["restartCount"] for pod in pods for status in pod["status"]["containerStatuses"]]
     assert restarts == [0, 0]
 
 
 def test_helm_test_says_that_all_is_well(cluster: Kubernetes, namespace: str) -> None:
-    said = cluster.helm("test", RELEASE, "-n", namespace, "--timeout=90s", deadline=100)
+    said = cluster.helm("test", RELEASE, "-n", namespace, "--timeout=300s", deadline=330)
     assert "Succeeded" in said
 
 
@@ -110,11 +112,12 @@ def test_it_may_do_what_it_needs_where_it_watches(
 def test_an_upgrade_rolls_and_an_uninstall_leaves_kinds_and_resources(cluster: Kubernetes, namespace: str) -> None:
     installed(cluster, namespace, "logLevel=debug")
     cluster.kubectl("apply", "-n", namespace, "-f", "-", given=json.dumps(WAITING))
-    eventually(lambda: finalizers(cluster, namespace), "the operator has it in hand")
-    cluster.helm("uninstall", RELEASE, "-n", namespace, "--wait", "--timeout=120s", deadline=140)
+    eventually(lambda: finalizers(cluster, namespace), "the operator has it in hand", PATIENCE)
+    cluster.helm("uninstall", RELEASE, "-n", namespace, "--wait", "--timeout=300s", deadline=330)
     of_the_release = ("-l", "app.kubernetes.io/name=rag-operator")
-    assert get(cluster, namespace, "deployments,roles,services,jobs", *of_the_release)["items"] == []
+    kinds_of_it = "deployments,roles,services,jobs"
+    eventually(lambda: not get(cluster, namespace, kinds_of_it, *of_the_release)["items"], "nothing is left", PATIENCE)
     assert finalizers(cluster, namespace) == [], "nobody is left who could take it off"
-    cluster.kubectl("delete", "ragpipeline", "waiting", "-n", namespace, "--timeout=10s")
+    cluster.kubectl("delete", "ragpipeline", "waiting", "-n", namespace, "--timeout=120s")
     kinds = cluster.kubectl("get", "-f", str(REPOSITORY / "crds"), "-o", "name").split()
     assert len(kinds) == 2

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.asking import api_key, forwarded, post
-from tests.e2e.place import PIPELINE, RELEASE, RESTRICTED, Place, client, granted, handbook, tenant
+from tests.e2e.place import PATIENCE, PIPELINE, RELEASE, RESTRICTED, Place, client, granted, handbook, tenant
 from tests.install import SELECTOR, install
 from tests.support.operator import eventually
 
@@ -33,7 +33,7 @@ def wide(place: Place) -> str:
 def watching_all(place: Place) -> Iterator[None]:
     """While the body runs, that operator is there in the place of the place's own, whose release and roles stay."""
     place.kubectl("scale", f"deployment/{RELEASE}", "--replicas=0")
-    place.kubectl("wait", "--for=delete", "pods", "-l", SELECTOR, "--timeout=60s")
+    place.kubectl("wait", "--for=delete", "pods", "-l", SELECTOR, "--timeout=300s")
     # What an uninstall releases would be every pipeline of the cluster.
     options = ("crds.install=false", "rbac.aggregateToDefaultRoles=false", "uninstall.releaseFinalizers=false")
     try:
@@ -42,7 +42,7 @@ def watching_all(place: Place) -> Iterator[None]:
     finally:
         place.tools.helm("uninstall", wide(place), "-n", place.namespace, "--ignore-not-found", "--wait")
         place.kubectl("scale", f"deployment/{RELEASE}", "--replicas=2")
-        place.kubectl("rollout", "status", f"deployment/{RELEASE}", "--timeout=60s")
+        place.kubectl("rollout", "status", f"deployment/{RELEASE}", "--timeout=300s")
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +59,10 @@ def there(place: Place) -> Iterator[Place]:
         place.apply(PIPELINE | {"spec": spec})
         with watching_all(place):
             try:
-                made.wait_ready("ragtenant", "acme", 60)
+                made.wait_ready("ragtenant", "acme")
                 yield made
             finally:
-                made.kubectl("delete", "ragtenant", "acme", "--timeout=60s")
+                made.kubectl("delete", "ragtenant", "acme", "--timeout=300s")
                 place.apply(PIPELINE)
 
 
@@ -75,7 +75,7 @@ def ask(place: Place, of: Place, question: str, path: str = "/v1/search") -> tup
 def test_its_documents_are_read_by_pods_of_its_namespace_and_answered_from_to_its_key_alone(
     place: Place, there: Place
 ) -> None:
-    there.kubectl("wait", "jobs", "--all", "--for=condition=Complete", "--timeout=30s")
+    there.kubectl("wait", "jobs", "--all", "--for=condition=Complete", "--timeout=300s")
     (pod,) = json.loads(there.kubectl("get", "pods", "-o", "json"))["items"]
     assert pod["metadata"]["labels"]["app.kubernetes.io/component"] == "ingest"
     status, answer = ask(place, there, ASKED, "/v1/query")
@@ -99,7 +99,7 @@ def test_the_network_lets_its_ingestion_pods_to_the_database_and_no_other_pod_of
     database = f"support-postgres.{place.namespace}.svc"
     (made,) = json.loads(there.kubectl("get", "networkpolicies", "-o", "json"))["items"]
     with client(place, there.namespace, **made["spec"]["podSelector"]["matchLabels"]) as ingestion:
-        eventually(lambda: ingestion(database, 5432), "its database", 15)
+        eventually(lambda: ingestion(database, 5432), "its database", PATIENCE)
         assert not ingestion("kubernetes.default.svc", 443), "an ingestion pod reaches the API server"
     with client(place, there.namespace) as stranger:
         assert not stranger(database, 5432)
@@ -113,12 +113,12 @@ def test_a_namespace_that_is_allowed_no_more_is_refused_and_allowed_again_answer
 
     key = api_key(there.tools, there.namespace, "acme")
     allow("false")
-    eventually(lambda: ask(place, there, ASKED)[0] == 401, "its key is refused", 30)
-    eventually(lambda: not there.kubectl("get", "cronjobs,jobs", "-o", "name"), "nothing is ingested", 30)
+    eventually(lambda: ask(place, there, ASKED)[0] == 401, "its key is refused", PATIENCE)
+    eventually(lambda: not there.kubectl("get", "cronjobs,jobs", "-o", "name"), "nothing is ingested", PATIENCE)
     allow("true")
-    eventually(lambda: ask(place, there, ASKED)[0] == 200, "it answers again", 60)
+    eventually(lambda: ask(place, there, ASKED)[0] == 200, "it answers again", PATIENCE)
     assert api_key(there.tools, there.namespace, "acme") == key
-    there.wait_ready("ragtenant", "acme", 60)
+    there.wait_ready("ragtenant", "acme")
 
 
 def test_an_operator_of_the_whole_cluster_may_watch_namespaces_besides_and_uses_that_and_is_refused_nothing(

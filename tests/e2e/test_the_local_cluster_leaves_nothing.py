@@ -28,12 +28,12 @@ Machine = dict[str, object]
 
 def command_line(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tests.cluster", *arguments, "--name", NAME]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=900, check=False)
 
 
 def kill_once_it_started(up: subprocess.Popen[bytes], program: str) -> None:
     started = cluster_folder(NAME) / "logs" / f"{program}.log"
-    assert wait_until(lambda: started.exists() or up.poll() is not None, 60, every=0.01)
+    assert wait_until(lambda: started.exists() or up.poll() is not None, 300, every=0.01)
     assert up.poll() is None, "up ended by itself"
     up.send_signal(signal.SIGKILL)
 
@@ -97,7 +97,7 @@ def test_down_after_pods_and_volumes_leaves_nothing(before: Machine) -> None:
     }
     for document in (claim, pod, service):
         cluster.kubectl("apply", "-f", "-", given=json.dumps(document))
-    cluster.kubectl("wait", "pod/held", "--for=condition=Ready", "--timeout=60s", deadline=70)
+    cluster.kubectl("wait", "pod/held", "--for=condition=Ready", "--timeout=180s", deadline=190)
     assert machine() != before
     assert command_line("down").returncode == 0
     assert machine() == before

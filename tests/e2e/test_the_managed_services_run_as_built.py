@@ -15,13 +15,16 @@ from rag_operator.api.pipeline import RagPipeline
 from rag_operator.build import cache, postgres
 from rag_operator.build.common import Manifest, Release
 from tests.cluster.fixtures import Kubernetes
+from tests.cluster.processes import wait_until
 
 pytestmark = pytest.mark.e2e
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 RELEASE = Release(
     "dev", "rag-operator/runtime:dev", "rag-operator/postgres:dev", "rag-operator/redis:dev", "IfNotPresent"
 )
-FIRST, SECOND = "first'pass\\word", "second"
+FIRST, SECOND = "first'pass\\word", "the-second-word"
+PATIENCE = 300
+"""Seconds; a bound for what hangs."""
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +50,16 @@ def apply(cluster: Kubernetes, *manifests: Manifest) -> None:
 def start_postgres(cluster: Kubernetes, namespace: str, password: str, version: str) -> None:
     one = pipeline(namespace)
     apply(cluster, postgres.managed_postgres_secret(one, password), *postgres.managed_postgres(one, RELEASE, version))
-    rollout = ("rollout", "status", "statefulset/support-postgres", "-n", namespace, "--timeout=120s")
-    cluster.kubectl(*rollout, deadline=130)
+    rollout = ("rollout", "status", "statefulset/support-postgres", "-n", namespace, f"--timeout={PATIENCE}s")
+    cluster.kubectl(*rollout, deadline=PATIENCE + 10)
+
+    def answers() -> bool:
+        try:
+            return sql(cluster, namespace, password, "SELECT 1") == "1"
+        except subprocess.CalledProcessError:  # the proxy and the names learn of a ready pod a moment later
+            return False
+
+    assert wait_until(answers, PATIENCE)
 
 
 def sql(cluster: Kubernetes, namespace: str, password: str, statement: str) -> str:
@@ -81,7 +92,8 @@ def test_postgres_has_the_shared_memory_of_a_parallel_index_build(cluster: Kuber
 def test_redis_takes_its_password_and_no_other_client(cluster: Kubernetes, namespace: str) -> None:
     one = pipeline(namespace)
     apply(cluster, cache.managed_redis_secret(one, 'a "b"\\'), *cache.managed_redis(one, RELEASE, "uid/1"))
-    cluster.kubectl("rollout", "status", "deployment/support-cache", "-n", namespace, "--timeout=120s", deadline=130)
+    rollout = ("rollout", "status", "deployment/support-cache", "-n", namespace, f"--timeout={PATIENCE}s")
+    cluster.kubectl(*rollout, deadline=PATIENCE + 10)
 
     def redis(*words: str) -> Any:
         command = ("exec", "-n", namespace, "deployment/support-cache", "--", "redis-cli", *words)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.asking import api_key, forwarded, post
-from tests.e2e.place import ACME, PIPELINE, Place, granted, handbook
+from tests.e2e.place import ACME, PATIENCE, PIPELINE, Place, granted, handbook
 from tests.support.argocd import health
 from tests.support.operator import eventually
 from tests.support.rights import SHOWN_BY
@@ -56,7 +56,7 @@ def test_a_second_ingestion_over_unchanged_input_parses_and_embeds_nothing(place
 def test_a_changed_page_is_answered_from_after_the_next_ingestion_and_no_stale_answer_stays(place: Place) -> None:
     question = "How long does a refund take?"
     assert "fourteen days" in place.ask("acme", question)["answer"]
-    assert place.ask("acme", question)["from_cache"] is True
+    place.told(lambda: place.ask("acme", question)["from_cache"] is True, "the answer is kept")
     place.apply(handbook("acme", **ACME | {"refunds": ACME["refunds"].replace("fourteen", "thirty")}))
     time.sleep(2)
     place.sync("acme")
@@ -74,7 +74,7 @@ def test_another_chunk_size_builds_a_new_revision_beside_the_serving_one(place: 
         return bool(place.get("ragtenant", "globex")["status"]["index"]["active"]["revision"] > before)
 
     asked = 0
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     key = api_key(place.tools, place.namespace, "globex")
     with forwarded(place.tools, place.namespace, "service/support") as address:
         while not promoted() and time.monotonic() < deadline:
@@ -92,22 +92,23 @@ def test_killed_operator_pods_come_back_and_reconcile(place: Place, many: int) -
     pods = place.kubectl("get", "pods", "-l", "app.kubernetes.io/component=operator", "-o", "name").split()[:many]
     place.kubectl("delete", "--grace-period=0", "--force", *pods)
     place.kubectl("delete", "service", "support")
-    eventually(lambda: place.get("service", "support"), "the Service comes back", 90)
+    eventually(lambda: place.get("service", "support"), "the Service comes back", PATIENCE)
     assert place.ask("acme", "When does the bakery open?")["sources"]
 
 
 def test_a_database_that_is_away_is_said_and_heals(place: Place) -> None:
+    place.wait_ready("ragpipeline", "support")
     place.kubectl("create", "quota", "no-new-pods", "--hard=pods=0")
     try:
         place.kubectl("delete", "pod", "support-postgres-0", "--grace-period=1")
-        place.told(lambda: not place.ready("ragpipeline", "support"), "the pipeline says so", 60)
-        eventually(_answers(place, 503), "what is not cached is refused, and soon to be tried again", 60)
+        place.told(lambda: not place.ready("ragpipeline", "support"), "the pipeline says so")
+        eventually(_answers(place, 503), "what is not cached is refused, and soon to be tried again", PATIENCE)
         assert place.get("deployment", "support-query")["status"]["readyReplicas"] == 2
     finally:
         place.kubectl("delete", "quota", "no-new-pods")
-    place.wait_ready("ragpipeline", "support", 120)
-    place.wait_ready("ragtenant", "acme", 120)
-    eventually(_answers(place), "answers again", 60)
+    place.wait_ready("ragpipeline", "support")
+    place.wait_ready("ragtenant", "acme")
+    eventually(_answers(place), "answers again", PATIENCE)
 
 
 def _answers(place: Place, status: int = 200) -> Callable[[], bool]:
@@ -121,16 +122,16 @@ def _answers(place: Place, status: int = 200) -> Callable[[], bool]:
 
 def test_the_number_of_pods_can_be_given_to_an_autoscaler_and_taken_back(place: Place) -> None:
     place.apply(PIPELINE | {"spec": {"database": {"managed": {}}, "scaling": {"minReplicas": 2, "maxReplicas": 3}}})
-    eventually(lambda: place.get("horizontalpodautoscaler", "support-query"), "the autoscaler", 30)
+    eventually(lambda: place.get("horizontalpodautoscaler", "support-query"), "the autoscaler", PATIENCE)
     place.kubectl("label", "--overwrite", "horizontalpodautoscaler", "support-query", "app.kubernetes.io/name=x")
     place.apply(PIPELINE)
-    eventually(lambda: not place.get("horizontalpodautoscaler", "support-query"), "it goes", 90)
-    place.wait_ready("ragpipeline", "support", 90)
+    eventually(lambda: not place.get("horizontalpodautoscaler", "support-query"), "it goes", PATIENCE)
+    place.wait_ready("ragpipeline", "support")
 
 
 def test_a_deleted_tenant_is_refused_and_the_other_answers_on(place: Place) -> None:
     key = api_key(place.tools, place.namespace, "globex")
-    place.kubectl("delete", "ragtenant", "globex", "--timeout=60s")
+    place.kubectl("delete", "ragtenant", "globex", "--timeout=300s")
     with forwarded(place.tools, place.namespace, "service/support") as address:
         status, _ = post(f"{address}/v1/search", key, {"question": "reactor seven"})
     assert status == 401
