@@ -19,5 +19,5 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     if named:
         here = getattr(item, "funcargs", {})["here"]
         assert isinstance(here, World)
-        eventually(lambda: named <= here.rights_used(), f"{test} uses {sorted(named)}", 5)
+        eventually(lambda: named <= here.rights_used(), f"{test} uses {sorted(named)}")
     return result

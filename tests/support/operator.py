@@ -138,7 +138,7 @@ class World:
 
     def kubectl(self, *arguments: str) -> str:
         """kubectl in this namespace."""
-        return self.api.kubectl("-n", self.namespace, *arguments)
+        return self.api.kubectl("-n", self.namespace, *arguments, deadline=200)
 
     def get(self, kind: str, name: str) -> dict[str, Any] | None:
         """An object, or None. `kind` in small letters, as kubectl takes it, whose own process would cost 20 times."""
@@ -234,7 +234,7 @@ def tenant(name: str = "acme", pipeline: str = "support", **spec: Any) -> dict[s
     }
 
 
-COLLECTED = 90.0
+COLLECTED = 180.0
 """Seconds within which the garbage collector removes children; it learns of new kinds every 30 s only."""
 HANDBOOK: dict[str, Any] = {
     "apiVersion": "v1",

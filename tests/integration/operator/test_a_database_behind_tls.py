@@ -94,7 +94,7 @@ def test_who_is_not_trusted_is_told_the_mend_and_it_heals(
     assert "certificate verify failed" in said["message"]
     assert "give its authority's PEM certificates under the key ca" in said["message"]
     here.apply(_secret(here, database, front, ca=authority.crt("ca").read_text()))
-    here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected", 60)
+    here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected", 180)
 
 
 def test_another_servers_certificate_is_refused(

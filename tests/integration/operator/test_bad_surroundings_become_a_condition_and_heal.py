@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+import subprocess
 from typing import Any
 from uuid import uuid4
 
@@ -11,10 +11,12 @@ import psycopg
 import pytest
 
 from tests.support import postgres
+from tests.support.looks import looks, observed
 from tests.support.operator import HANDBOOK, World, eventually, pipeline, tenant
 
 pytestmark = pytest.mark.integration
-LOOKS = 70.0
+SEVERAL = 3
+LOOKS = 180.0
 """A settled pipeline looks at its Secrets every minute."""
 
 
@@ -45,8 +47,10 @@ def test_pipelines_that_share_a_database_keep_apart(here: World, database: str) 
     assert first["catalogID"] != second["catalogID"]
     assert first["schema"] != second["schema"]
     here.kubectl("annotate", "ragtenant", "b", "note=1")
-    here.kubectl("delete", "ragtenant", "a", "--timeout=60s")
-    here.kubectl("delete", "ragpipeline", "support", "--timeout=60s")
+    here.kubectl("delete", "ragtenant", "a", "--timeout=180s")
+    here.kubectl("delete", "ragpipeline", "support", "--timeout=180s")
+    here.apply(tenant("b", "sales", displayName="looked at once more"))
+    observed(here, "ragtenant", "b")
     assert here.condition("ragtenant", "b", "DatabaseReady")["reason"] == "AsExpected"
 
 
@@ -54,6 +58,7 @@ def test_a_cluster_policy_that_denies_a_child_is_quoted_and_lifting_it_heals(her
     deny = _denial(here.namespace, "deployments", "no Deployments on Fridays")
     here.apply(*deny)
     try:
+        eventually(lambda: "no Deployments on Fridays" in _refusal(here), "the policy is in force")
         here.operator()
         here.apply(pipeline(), here.database_secret(database))
         said = here.wait_condition("ragpipeline", "support", "Ready", "Refused")
@@ -80,21 +85,30 @@ def _denial(namespace: str, resources: str, message: str) -> list[dict[str, Any]
     ]
 
 
+def _refusal(here: World) -> str:
+    """Why no Deployment can be made; empty where it can."""
+    try:
+        here.kubectl("create", "deployment", "probe", "--image=a", "--dry-run=server")
+    except subprocess.CalledProcessError as error:
+        return str(error.stderr)
+    return ""
+
+
 @pytest.mark.parametrize("secret", ["model-key", "support-cache"])
 def test_a_changed_secret_rolls_the_pods_exactly_once(here: World, database: str, secret: str) -> None:
-    here.operator(resync_seconds="2")
+    replica = here.operator(resync_seconds="2")
     endpoint = {"baseURL": "http://models.invalid/v1", "secretRef": {"name": "model-key"}}
     here.apply(_key("first"), here.database_secret(database))
     here.apply(pipeline(llm={"models": [{"model": "m", "endpoint": endpoint}]}))
     eventually(lambda: here.get("deployment", "support-query"), "the Deployment")
-    _quiet(here)
+    looks(replica, SEVERAL)
     before = _generation(here)
     if secret == "model-key":
         here.apply(_key("another-value"))
     else:
         here.kubectl("delete", "secret", secret)
     eventually(lambda: _generation(here) == before + 1, "a rollout", LOOKS)
-    _quiet(here)
+    looks(replica, SEVERAL)
     assert _generation(here) == before + 1
     shown = json.dumps(here.get("deployment", "support-query"))
     assert "another-value" not in shown
@@ -106,8 +120,3 @@ def _key(value: str) -> dict[str, Any]:
 
 def _generation(here: World) -> int:
     return int((here.get("deployment", "support-query") or {})["metadata"]["generation"])
-
-
-def _quiet(here: World) -> None:
-    """Several looks and resyncs later."""
-    time.sleep(7)

@@ -39,7 +39,7 @@ def _ready(here: World, database: str, **policies: str) -> str:
 
 def test_retain_is_the_default_and_keeps_the_data_closed(here: World, database: str) -> None:
     schema = _ready(here, database)
-    here.kubectl("delete", "ragtenant", "acme", "--timeout=40s")
+    here.kubectl("delete", "ragtenant", "acme", "--timeout=180s")
     assert schema in _schemas(database)
     eventually(lambda: "DataRetained" in here.kubectl("get", "events"), "an Event says so")
     assert _row(database) == ("Retained", [], False)
@@ -47,7 +47,7 @@ def test_retain_is_the_default_and_keeps_the_data_closed(here: World, database: 
 
 def test_delete_on_both_erases_all(here: World, database: str) -> None:
     schema = _ready(here, database, pipeline="Delete", tenant="Delete")
-    here.kubectl("delete", "ragtenant", "acme", "--timeout=40s")
+    here.kubectl("delete", "ragtenant", "acme", "--timeout=180s")
     assert schema not in _schemas(database)
     with psycopg.connect(database) as admin:
         left = admin.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE %s", [f"%{schema[-10:]}%"]).fetchall()
@@ -57,29 +57,29 @@ def test_delete_on_both_erases_all(here: World, database: str) -> None:
 
 def test_the_stricter_policy_wins(here: World, database: str) -> None:
     schema = _ready(here, database, tenant="Delete")
-    here.kubectl("delete", "ragtenant", "acme", "--timeout=40s")
+    here.kubectl("delete", "ragtenant", "acme", "--timeout=180s")
     assert schema in _schemas(database)
 
 
 def test_a_tenant_of_the_same_name_finds_retained_data_and_adopts_it_only_when_told(here: World, database: str) -> None:
     schema = _ready(here, database)
-    here.kubectl("delete", "ragtenant", "acme", "--timeout=40s")
+    here.kubectl("delete", "ragtenant", "acme", "--timeout=180s")
     here.apply(tenant())
     said = here.wait_condition("ragtenant", "acme", "Ready", "RetainedData", COLLECTED)
     incarnation = said["message"].split("adopt-retained: ")[1].split(" ")[0]
     here.kubectl("annotate", "ragtenant", "acme", f"rag-operator.dev/adopt-retained={incarnation}")
-    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected", 60)
+    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected", 180)
     assert (here.get("ragtenant", "acme") or {})["status"]["schema"] == schema
 
 
 def test_retained_data_is_erased_when_told_and_the_new_tenant_starts_empty(here: World, database: str) -> None:
     schema = _ready(here, database)
-    here.kubectl("delete", "ragtenant", "acme", "--timeout=40s")
+    here.kubectl("delete", "ragtenant", "acme", "--timeout=180s")
     here.apply(tenant())
     said = here.wait_condition("ragtenant", "acme", "Ready", "RetainedData", COLLECTED)
     incarnation = said["message"].split("erase-retained: ")[1].split(" ")[0]
     here.kubectl("annotate", "ragtenant", "acme", f"rag-operator.dev/erase-retained={incarnation}")
-    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected", 60)
+    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected", 180)
     fresh = (here.get("ragtenant", "acme") or {})["status"]["schema"]
     assert fresh != schema
     assert schema not in _schemas(database)
@@ -90,10 +90,10 @@ def test_data_that_was_never_adopted_survives_the_deletion_of_its_name_s_next_te
     here: World, database: str
 ) -> None:
     schema = _ready(here, database, pipeline="Delete")
-    here.kubectl("delete", "ragtenant", "acme", "--timeout=40s")
+    here.kubectl("delete", "ragtenant", "acme", "--timeout=180s")
     here.apply(tenant(deletionPolicy="Delete"))
     here.wait_condition("ragtenant", "acme", "Ready", "RetainedData", COLLECTED)
-    here.kubectl("delete", "ragtenant", "acme", "--timeout=40s")
+    here.kubectl("delete", "ragtenant", "acme", "--timeout=180s")
     assert schema in _schemas(database)
     assert _row(database)[:1] == ("Retained",)
     assert (len(here.audited("DataRetained")), here.audited("DataErased")) == (1, [])
@@ -118,7 +118,7 @@ def test_a_pipeline_with_tenants_explains_itself_and_goes_when_they_have_gone(he
     here.kubectl("delete", "ragpipeline", "support", "--wait=false")
     said = here.wait_condition("ragpipeline", "support", "Ready", "TenantsRemain")
     assert "acme" in said["message"]
-    here.kubectl("delete", "ragtenant", "acme", "--timeout=40s")
+    here.kubectl("delete", "ragtenant", "acme", "--timeout=180s")
     eventually(lambda: not here.get("ragpipeline", "support"), "the pipeline goes")
 
 
@@ -135,7 +135,7 @@ def test_a_tenant_of_a_missing_pipeline_goes_at_once(here: World) -> None:
     here.operator()
     here.apply(tenant(pipeline="nowhere"))
     here.wait_condition("ragtenant", "acme", "Ready", "PipelineNotFound")
-    here.kubectl("delete", "ragtenant", "acme", "--timeout=20s")
+    here.kubectl("delete", "ragtenant", "acme", "--timeout=180s")
 
 
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])
@@ -147,7 +147,7 @@ def test_a_terminating_namespace_does_not_hang_and_its_answers_are_closed(
     eventually(
         lambda: not here.api.kubectl("get", "ragtenant,ragpipeline", "-n", here.namespace, "-o", "name").strip(),
         "our resources are gone",
-        60,
+        180,
     )
     assert (schema in _schemas(database)) == (policy == "Retain")
     if policy == "Retain":
@@ -159,10 +159,10 @@ def test_a_database_gone_for_good_with_its_secret_does_not_hold_a_terminating_na
 ) -> None:
     _ready(here, database)
     here.apply(here.database_secret(database.replace("dbname=", "dbname=no_such_")))
-    here.wait_condition("ragpipeline", "support", "Ready", "DatabaseUnsuitable", 80)
+    here.wait_condition("ragpipeline", "support", "Ready", "DatabaseUnsuitable", 180)
     here.api.kubectl("delete", "namespace", here.namespace, "--wait=false")
     eventually(
         lambda: not here.api.kubectl("get", "ragtenant,ragpipeline", "-n", here.namespace, "-o", "name").strip(),
         "our resources are gone",
-        60,
+        180,
     )

@@ -53,7 +53,7 @@ def test_a_deleted_tenants_keys_go_with_its_data_and_no_others(
         _fill(redis, mine)
         _fill(redis, other)
         redis.set(question, b"vector", ex=3600)
-        here.kubectl("delete", "ragtenant", "acme", "--timeout=60s")
+        here.kubectl("delete", "ragtenant", "acme", "--timeout=180s")
         assert (_kept(redis, mine), _kept(redis, other)) == (0, 2)
         assert redis.get(question) == b"vector"
     erased = here.wait_audited("DataErased")
@@ -65,7 +65,7 @@ def test_a_retained_tenants_keys_stay_until_its_data_is_erased(here: World, data
     mine = _begun(here, database, {"url": redis_url})
     with Redis.from_url(redis_url) as redis:
         _fill(redis, mine)
-        here.kubectl("delete", "ragtenant", "acme", "--timeout=60s")
+        here.kubectl("delete", "ragtenant", "acme", "--timeout=180s")
         here.wait_audited("DataRetained")
         assert _kept(redis, mine) == 2
         here.apply(tenant())
@@ -80,7 +80,7 @@ def test_a_redis_that_is_away_holds_up_no_erasure(here: World, database: str, aw
     _begun(here, database, {"url": f"redis://:hidden@127.0.0.1:{free_port()}/0"}, deletionPolicy="Delete")
     if away == "unnamed":
         here.kubectl("delete", "secret", "redis")
-    here.kubectl("delete", "ragtenant", "acme", "--timeout=60s")
+    here.kubectl("delete", "ragtenant", "acme", "--timeout=180s")
     said = here.wait_audited("DataErased")["message"]
     assert "the cache was not emptied: " in said
     assert ("can't be reached" if away == "down" else "redis does not exist") in said

@@ -25,7 +25,7 @@ def _laid_and_looked_at_at_once(here: World, database: str) -> None:
     former = here.operator()
     here.apply(pipeline(ingestion={"maxConcurrentJobs": FEW}), HANDBOOK, here.database_secret(database))
     here.apply(*(tenant(f"t{n}", suspend=True) for n in range(MANY)))
-    eventually(lambda: _reasons(here) == ["Suspended"] * MANY, "all are laid", 60)
+    eventually(lambda: _reasons(here) == ["Suspended"] * MANY, "all are laid", 180)
     former.stop()
     here.apply(*(tenant(f"t{n}") for n in range(MANY)))
     here.operator()
@@ -34,9 +34,9 @@ def _laid_and_looked_at_at_once(here: World, database: str) -> None:
 def test_no_more_at_once_than_the_pipeline_allows_and_the_next_when_one_has_gone(here: World, database: str) -> None:
     _laid_and_looked_at_at_once(here, database)
     shared = ["Ingesting"] * FEW + ["WaitingForSlot"] * (MANY - FEW)
-    eventually(lambda: _reasons(here) == shared, "slots are taken", 60)
+    eventually(lambda: _reasons(here) == shared, "slots are taken", 180)
     assert len(_jobs(here)) == FEW
     first = next(f"t{n}" for n in range(MANY) if f"/t{n}-" in _jobs(here)[0])
-    here.kubectl("delete", "ragtenant", first, "--timeout=60s")
+    here.kubectl("delete", "ragtenant", first, "--timeout=180s")
     eventually(lambda: _reasons(here) == shared[:-1], "the next one runs", COLLECTED)
     assert len(_jobs(here)) == FEW

@@ -107,7 +107,7 @@ def test_data_are_kept_where_the_pipeline_said_so_last_though_its_spec_is_refuse
     catalog = f"rag_{here.catalog().hex[:12]}"
     here.apply(pipeline(deletionPolicy="Retain", runtimeVersion="99.0.0"))
     here.wait_condition("ragpipeline", "support", "Ready", "InvalidSpec")
-    here.kubectl("delete", "ragtenant", "acme", "--timeout=40s")
+    here.kubectl("delete", "ragtenant", "acme", "--timeout=180s")
     assert row(database, catalog) == [("Retained", 0, False)]
 
 

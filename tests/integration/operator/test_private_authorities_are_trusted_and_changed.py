@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.certificates import Authority
+from tests.support.looks import looks, settles, written
 from tests.support.operator import HANDBOOK, World, beside, eventually, pipeline, tenant
 
 pytestmark = pytest.mark.integration
@@ -46,7 +46,7 @@ def look(here: World, mark: str) -> None:
 def test_missing_certificates_are_told_and_heal_and_changed_ones_roll_the_pods_once(
     here: World, database: str, tmp_path: Path
 ) -> None:
-    here.operator(resync_seconds="2")
+    replica = here.operator(resync_seconds="2")
     here.apply(pipeline(llm=CHAT), here.database_secret(database))
     said = here.wait_condition("ragpipeline", "support", "Degraded", "CANotFound")
     assert said["message"] == f"caRef: ConfigMap {here.namespace}/corp-ca does not exist: create it"
@@ -68,6 +68,7 @@ def test_missing_certificates_are_told_and_heal_and_changed_ones_roll_the_pods_o
     assert first.startswith("corp-ca/ca.crt=")
 
     here.kubectl("label", "configmap", "corp-ca", "someone.example/note=x")
+    looks(replica)
     here.kubectl("delete", "configmap", "corp-ca")
     here.wait_condition("ragpipeline", "support", "Degraded", "CANotFound")
     assert revisions(here) == (healed, first), "neither a label nor an absence rolls pods"
@@ -128,7 +129,8 @@ def test_a_proxys_login_is_missed_beside_the_pods_and_heals_and_a_changed_one_ro
     here: World, database: str
 ) -> None:
     with beside(here) as there:
-        here.operator(resync_seconds="2", watch_namespaces=f"{here.namespace},{there.namespace}", **PROXIED)
+        both = f"{here.namespace},{there.namespace}"
+        replica = here.operator(resync_seconds="2", watch_namespaces=both, **PROXIED)
         endpoint = {"endpoint": {"baseURL": "https://models.example/v1"}, "model": "m", "dimensions": 8}
         here.apply(
             pipeline(embedding=endpoint, tenancy={"namespaces": {"from": "All"}}), here.database_secret(database)
@@ -152,12 +154,11 @@ def test_a_proxys_login_is_missed_beside_the_pods_and_heals_and_a_changed_one_ro
         eventually(lambda: there.kubectl("get", "jobs", "-o", "name"), "the first ingestion")
         there.wait_condition("ragtenant", "acme", "Degraded", "AsExpected")
 
-        time.sleep(2)
+        settles(here, replica)
         mark = here.api.audit.mark()
         here.kubectl("patch", "secret", "corp-proxy", "--type=merge", "-p", '{"stringData":{"password":"another"}}')
-        time.sleep(6)
-        writes = here.api.audit.writes(mark, user=here.user)
-        assert not [write for write in writes if write.resource != "leases"], "files are read again: nothing rolls"
+        looks(replica, 3)
+        assert not written(here, mark), "files are read again: nothing rolls"
         for world in (here, there):
             assert PASSWORD not in world.kubectl("get", "all,configmaps,events,ragp,ragt", "-o", "yaml")
             assert json.loads(world.kubectl("get", "secrets", "-o", "json"))["items"]

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from tests.support import postgres
+from tests.support.looks import looks, observed
 from tests.support.operator import COLLECTED, HANDBOOK, World, eventually, pipeline, secret, tenant
 
 pytestmark = pytest.mark.integration
@@ -21,8 +22,8 @@ def test_a_secret_that_comes_later(here: World, database: str) -> None:
     assert f"{here.namespace}/db" in said["message"]
     assert here.wait_condition("ragtenant", "acme", "Ready", "PipelineNotReady")
     here.apply(here.database_secret(database))
-    here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected", 70)
-    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected", 70)
+    here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected", 180)
+    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected", 180)
 
 
 def test_a_secret_without_the_key_names_the_key(here: World, database: str) -> None:
@@ -33,7 +34,7 @@ def test_a_secret_without_the_key_names_the_key(here: World, database: str) -> N
     said = here.wait_condition("ragpipeline", "support", "Ready", "SecretInvalid")
     assert "password" in said["message"]
     here.apply(here.database_secret(database))
-    here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected", 70)
+    here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected", 180)
 
 
 def test_a_database_that_goes_away_and_comes_back(here: World, own_server: postgres.Server) -> None:
@@ -41,11 +42,11 @@ def test_a_database_that_goes_away_and_comes_back(here: World, own_server: postg
     here.apply(pipeline(), tenant(), HANDBOOK, here.database_secret(own_server.dsn()))
     here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected")
     own_server.stop()
-    said = here.wait_condition("ragpipeline", "support", "DatabaseReady", "DatabaseUnreachable", 60)
+    said = here.wait_condition("ragpipeline", "support", "DatabaseReady", "DatabaseUnreachable", 180)
     assert f"127.0.0.1:{own_server.port}/rag" in said["message"]
     own_server.start()
-    here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected", 90)
-    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected", 90)
+    here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected", 180)
+    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected", 180)
 
 
 def test_a_login_without_createrole_is_told_the_statement(here: World, postgres_server: postgres.Server) -> None:
@@ -61,7 +62,7 @@ def test_a_login_without_createrole_is_told_the_statement(here: World, postgres_
     assert f"ALTER ROLE {name}" in said["message"].replace('"', "")
     with psycopg.connect(postgres_server.dsn(postgres.SUPERUSER, "postgres"), autocommit=True) as admin:
         admin.execute(f"ALTER ROLE {name} CREATEROLE")
-    here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected", 70)
+    here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected", 180)
 
 
 def test_a_source_that_is_missing_is_named_and_the_ingestion_waits_for_it(here: World, database: str) -> None:
@@ -95,7 +96,7 @@ def test_a_name_that_another_object_has_is_left_alone_and_named(here: World, dat
     assert "Service" in said["message"] and "support" in said["message"]
     assert (here.get("service", "support") or {})["spec"]["ports"][0]["port"] == 1234
     here.kubectl("delete", "service", "support")
-    eventually(lambda: here.get("deployment", "support-query"), "heals", 70)
+    eventually(lambda: here.get("deployment", "support-query"), "heals", 180)
 
 
 def test_a_secret_under_the_name_of_a_new_tenant_s_is_left_alone_and_named(here: World, database: str) -> None:
@@ -108,7 +109,7 @@ def test_a_secret_under_the_name_of_a_new_tenant_s_is_left_alone_and_named(here:
     assert "Secret" in said["message"] and "acme-api-key exists and is not ours" in said["message"]
     assert here.secret("acme-api-key") == {"theirs": "kept"}
     here.kubectl("delete", "secret", "acme-api-key")
-    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected", 70)
+    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected", 180)
 
 
 def test_a_child_of_a_deleted_resource_of_the_same_name_is_waited_for(here: World, database: str) -> None:
@@ -131,6 +132,7 @@ def test_a_paused_pipeline_says_so_and_is_left_alone(here: World, database: str)
     here.wait_condition("ragpipeline", "support", "Paused", "Paused")
     here.kubectl("delete", "service", "support")
     here.apply(pipeline(paused=True, scaling={"replicas": 5}))
+    observed(here, "ragpipeline", "support", "Paused")
     here.wait_condition("ragpipeline", "support", "Paused", "Paused")
     assert not here.get("service", "support")
     here.apply(pipeline(scaling={"replicas": 5}))
@@ -147,8 +149,11 @@ def test_a_tenant_of_a_paused_pipeline_is_left_alone_and_can_be_deleted_after_a_
     here.apply(pipeline(paused=True))
     here.wait_condition("ragpipeline", "support", "Paused", "Paused")
     first.stop()
-    here.operator()
+    second = here.operator(resync_seconds="2")
     here.kubectl("delete", "cronjob", "acme-ingest")
     here.apply(tenant(displayName="Acme"))
-    here.kubectl("delete", "ragtenant", "acme", "--timeout=60s")
+    looks(second)
+    looks(second, kind="tenant")
+    assert not here.get("cronjob", "acme-ingest")
+    here.kubectl("delete", "ragtenant", "acme", "--timeout=180s")
     assert not here.get("cronjob", "acme-ingest")

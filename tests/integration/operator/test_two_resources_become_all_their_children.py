@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from functools import partial
 from typing import Any
 
@@ -11,6 +10,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from tests.support.looks import idles, looks, observed
 from tests.support.operator import HANDBOOK, World, eventually, pipeline, tenant
 from tests.unit.api.pods import PLACED, WORKLOAD
 
@@ -166,7 +166,7 @@ def _content(here: World, child: tuple[str, str]) -> dict[str, Any]:
 
 
 def test_what_is_said_about_pods_arrives_stays_and_rests(here: World, database: str) -> None:
-    here.operator(resync_seconds="2")
+    replica = here.operator(resync_seconds="2")
     own = {"topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"}
     query = {**WORKLOAD, "topologySpreadConstraints": [own, *WORKLOAD["topologySpreadConstraints"][:1]]}
     placed = pipeline(query={"pod": query}, ingestion={"pod": WORKLOAD}, cache=PLACED["cache"])
@@ -185,10 +185,7 @@ def test_what_is_said_about_pods_arrives_stays_and_rests(here: World, database: 
     eventually(lambda: _annotations(here, "serviceaccount", "support-query")[ROLE] == role, "the account's role")
     assert _annotations(here, "serviceaccount", "support-query")["someone.example/note"] == "kept"
     assert (here.get("serviceaccount", "support-ingestion") or {})["automountServiceAccountToken"] is False
-    time.sleep(2)
-    mark = here.api.audit.mark()
-    time.sleep(6)
-    assert not [e for e in here.api.audit.writes(mark, user=here.user) if e.resource != "leases"]
+    idles(here, replica)
 
 
 def test_an_account_that_is_no_longer_asked_for_loses_its_role_and_stays(here: World, database: str) -> None:
@@ -203,16 +200,18 @@ def test_an_account_that_is_no_longer_asked_for_loses_its_role_and_stays(here: W
     eventually(lambda: "serviceAccountName" not in _template(here)["spec"], "pods without an account")
     assert ROLE not in _annotations(here, "serviceaccount", "support-query")
     assert "ownerReferences" not in (here.get("serviceaccount", "support-ingestion") or {})["metadata"]
+    observed(here, "ragpipeline", "support")
     assert here.condition("ragpipeline", "support", "Degraded")["status"] == "False"
 
 
 def test_an_autoscaler_owns_the_replicas_and_giving_it_up_sets_them_again(here: World, database: str) -> None:
-    here.operator()
+    replica = here.operator(resync_seconds="2")
     here.apply(pipeline(scaling={"minReplicas": 2, "maxReplicas": 5}), here.database_secret(database))
     eventually(lambda: here.get("horizontalpodautoscaler", "support-query"), "the autoscaler")
     here.kubectl("scale", "deployment", "support-query", "--replicas=4")
     here.kubectl("delete", "service", "support")
-    eventually(lambda: here.get("service", "support"), "the Service comes back, so the operator has looked since")
+    looks(replica)
+    assert here.get("service", "support"), "it comes back, so the operator has looked since"
     assert (here.get("deployment", "support-query") or {})["spec"]["replicas"] == 4
     here.apply(pipeline(scaling={"replicas": 3}))
     eventually(lambda: not here.get("horizontalpodautoscaler", "support-query"), "the autoscaler is gone")
@@ -230,16 +229,17 @@ def test_a_disruption_budget_goes_with_the_second_replica(here: World, database:
 def test_network_policies_come_and_go_with_their_switch(here: World, database: str) -> None:
     here.operator()
     here.apply(pipeline(), here.database_secret(database))
-    eventually(lambda: here.get("networkpolicy", "support-query"), "the policy of the query pods")
+    for pods in ("query", "ingestion", "cache"):
+        eventually(partial(_there, here, f"support-{pods}"), f"the policy of {pods}")
     ingest = here.get("networkpolicy", "support-ingestion") or {}
     assert ingest["spec"]["egress"][-1]["ports"] == [{"port": _port(database), "protocol": "TCP"}]
     here.apply(pipeline(access={"networkPolicy": {"enabled": False}}))
     for pods in ("query", "ingestion", "cache"):
-        eventually(partial(_gone, here, f"support-{pods}"), f"no policy of {pods}")
+        eventually(lambda pods=pods: not _there(here, f"support-{pods}"), f"no policy of {pods}")  # type: ignore[misc]
 
 
-def _gone(here: World, name: str) -> bool:
-    return not here.get("networkpolicy", name)
+def _there(here: World, name: str) -> bool:
+    return here.get("networkpolicy", name) is not None
 
 
 def _port(dsn: str) -> int:

@@ -26,6 +26,7 @@ OVERLAP: dict[str, Any] = {"chunking": {"size": 200, "overlap": 150}}
 """Broken: a rule of two fields, at the whole spec."""
 LONG: dict[str, Any] = {"displayName": "x" * 300}
 """Broken: a bound in the schema."""
+PROBES = (tenant("probe", **LONG), pipeline("probe", **OVERLAP))
 UNRELATED = {PIPELINE: {"paused": True}, TENANT: {"suspend": True}}
 
 
@@ -52,8 +53,7 @@ def _install_without_rules(api: Kubernetes, folder: Path) -> None:
         schema["openAPIV3Schema"] = _without_rules(schema["openAPIV3Schema"])
         (definitions / path.name).write_text(yaml.safe_dump(crd))
     api.install_kinds(definitions)
-    probe = tenant("probe", **LONG)
-    eventually(lambda: _is_taken(api, probe), "the API server has forgotten the rules")
+    eventually(lambda: all(_is_taken(api, probe) for probe in PROBES), "the API server has forgotten the rules")
 
 
 def _without_rules(schema: dict[str, Any]) -> dict[str, Any]:
@@ -67,8 +67,7 @@ def _without_rules(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _install_todays(api: Kubernetes) -> None:
     api.install_kinds(CRDS)
-    probes = (tenant("probe", **LONG), pipeline("probe", **OVERLAP))
-    eventually(lambda: not any(_is_taken(api, probe) for probe in probes), "the API server has learnt the rules")
+    eventually(lambda: not any(_is_taken(api, probe) for probe in PROBES), "the API server has learnt the rules")
 
 
 def _is_taken(api: Kubernetes, resource: dict[str, Any]) -> bool:
@@ -132,7 +131,7 @@ def test_the_operator_says_what_to_mend_makes_nothing_and_goes_on_when_it_is_men
     here.kubectl("label", "ragpipeline,ragtenant", "--all", "team=a")
     assert here.kubectl("get", "deployments,statefulsets,cronjobs,jobs,services", "-o", "name") == ""
     here.apply(pipeline(chunking={"size": 200, "overlap": 50}), tenant(displayName="Acme"))
-    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected", 60)
+    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected", 180)
     assert "422" not in here.logs()
 
 
@@ -155,7 +154,7 @@ def test_data_from_before_a_rule_go_with_their_tenant_after_a_restart(
     here.operator()
     if first == "ragtenant":
         here.wait_condition("ragpipeline", "support", "Ready", "InvalidSpec")
-    here.kubectl("delete", "ragtenant", "acme", "--timeout=60s")
-    here.kubectl("delete", "ragpipeline", "support", "--timeout=60s")
+    here.kubectl("delete", "ragtenant", "acme", "--timeout=180s")
+    here.kubectl("delete", "ragpipeline", "support", "--timeout=180s")
     with psycopg.connect(database) as admin:
         assert not admin.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [schema]).fetchall()

@@ -20,6 +20,7 @@ from rag_operator.kube.client import Api
 from rag_operator.stores.database import Databases
 from rag_operator.stores.errors import Superseded
 from tests.support.operator import HANDBOOK, World, eventually, pipeline, tenant
+from tests.support.sockets import all_closed
 
 pytestmark = pytest.mark.integration
 BUMP = SQL("UPDATE {}.leader SET epoch = epoch + 1, holder = 'somebody else' RETURNING epoch")
@@ -29,11 +30,12 @@ EPOCH = SQL("SELECT epoch FROM {}.leader")
 @pytest.fixture
 async def context(here: World) -> AsyncIterator[Context]:
     """What a replica works with; it has no election, so that a test says whether it may write."""
-    api = await Api.connect(str(here.kubeconfig))
-    settings = from_environment({"RAG_OPERATOR_NAMESPACE": here.namespace}, "0.1.0")
-    async with Databases("a-replica") as databases:
-        yield context_of(settings, api, databases)
-    await api.close()
+    async with all_closed():
+        api = await Api.connect(str(here.kubeconfig))
+        settings = from_environment({"RAG_OPERATOR_NAMESPACE": here.namespace}, "0.1.0")
+        async with Databases("a-replica") as databases:
+            yield context_of(settings, api, databases)
+        await api.close()
 
 
 async def test_it_binds_anew_only_once_it_may_write(here: World, database: str, context: Context) -> None:
@@ -76,7 +78,7 @@ def test_who_leads_takes_it_back_to_let_tenants_of_a_refused_pipeline_go(here: W
     here.operator()
     eventually(lambda: _asked(database, EPOCH, schema) > before, "the catalog is reached anew")
     taken = _asked(database, BUMP, schema)
-    here.kubectl("delete", "ragtenant", "acme", "--timeout=60s")
+    here.kubectl("delete", "ragtenant", "acme", "--timeout=180s")
     assert _asked(database, EPOCH, schema) == taken + 1
 
 

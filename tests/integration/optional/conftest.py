@@ -37,4 +37,4 @@ def install(api: Kubernetes, source: Source) -> None:
 def remove(api: Kubernetes, source: Source) -> None:
     """Take them away, with every object of theirs."""
     for path in definitions(source):
-        api.kubectl("delete", "--ignore-not-found", "--timeout=60s", "-f", str(path))
+        api.kubectl("delete", "--ignore-not-found", "--timeout=180s", "-f", str(path), deadline=200)

@@ -60,7 +60,7 @@ def adapter(api: Kubernetes, folder: Path, *figures: str) -> Iterator[None]:
     api.kubectl("apply", "-f", "-", given="\n---\n".join(map(json.dumps, _registration(port))))
     try:
         path = f"/apis/{GROUP}/{VERSION}"
-        eventually(lambda: "pods/" in _raw(api, path) or not figures, "the API server asks the adapter", 60)
+        eventually(lambda: "pods/" in _raw(api, path) or not figures, "the API server asks the adapter", 180)
         yield
     finally:
         api.kubectl("delete", "apiservice", f"{VERSION}.{GROUP}", "--ignore-not-found")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,8 @@ from rag_runtime.contract.tenant import TENANT_VERSION
 from tests.integration.upgrade.recording import RECORDED, Loading
 from tests.support import postgres
 from tests.support.catalog import CATALOGS
-from tests.support.operator import World, eventually
+from tests.support.looks import LONG, looks, written
+from tests.support.operator import OperatorProcess, World, eventually
 from tests.support.redis import RedisServer
 from tests.support.rollouts import job_runs, rollouts_end
 
@@ -33,7 +33,6 @@ CHANGELOG = Path(__file__).parents[3] / "CHANGELOG.md"
 ANNOUNCED = re.compile(r"^#### Restarts query pods$(.*?)(?=^#|\Z)", re.MULTILINE | re.DOTALL)
 STATES = sorted(path.name for path in RECORDED.iterdir() if path.is_dir())
 OURS = {FIELD_MANAGER_PIPELINE, FIELD_MANAGER_TENANT, FIELD_MANAGER_REPLICAS, STATUS_MANAGER, "rag-operator"}
-QUIET = 7.0
 
 
 def differences(before: Any, after: Any, at: str = "") -> Iterator[str]:
@@ -84,15 +83,17 @@ def state(
 def test_it_settles_with_no_restart_that_is_not_announced(here: World, state: tuple[str, str]) -> None:
     name, dsn = state
     with rollouts_end(here):
-        eventually(lambda: _complete(here), "the recorded query pods serve", 60)
+        eventually(lambda: _complete(here), "the recorded query pods serve", 180)
         job = job_runs(here)
         before, job_before = _template(here), here.get("job", job) or {}
-        here.operator(runtime_image="rag-operator/runtime:0.1.0", resync_seconds="2")
-        here.wait_condition("ragpipeline", "support", "RuntimeCurrent", "AsExpected", 60)
-        here.wait_condition("ragpipeline", "support", "Ready", "Ready", 60)
+        replica = here.operator(runtime_image="rag-operator/runtime:0.1.0", resync_seconds="2")
+        looks(replica)  # what is waited for below may be recorded
+        looks(replica, kind="tenant")
+        here.wait_condition("ragpipeline", "support", "RuntimeCurrent", "AsExpected", 180)
+        here.wait_condition("ragpipeline", "support", "Ready", "Ready", 180)
         for tenant in ("acme", "beta"):
-            here.wait_condition("ragtenant", tenant, "DatabaseReady", "AsExpected", 60)
-        eventually(lambda: _quiet(here), "two resyncs without a write", 90)
+            here.wait_condition("ragtenant", tenant, "DatabaseReady", "AsExpected", 180)
+        eventually(lambda: _quiet(here, replica), "several looks without a write", LONG)
         assert set(differences(before, _template(here))) == announced(name)
         _keeps_what_is_its_own(here)
         after = here.get("job", job) or {}
@@ -102,11 +103,10 @@ def test_it_settles_with_no_restart_that_is_not_announced(here: World, state: tu
     _migrated(dsn)
 
 
-def _quiet(here: World) -> bool:
-    audit = here.api.audit
-    mark = audit.mark()
-    time.sleep(QUIET)
-    return not [e for e in audit.writes(mark, user=here.user) if e.resource != "leases"] and _complete(here)
+def _quiet(here: World, replica: OperatorProcess) -> bool:
+    mark = here.api.audit.mark()
+    looks(replica, 3)
+    return not written(here, mark) and _complete(here)
 
 
 def _keeps_what_is_its_own(here: World) -> None:
