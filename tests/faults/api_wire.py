@@ -65,24 +65,28 @@ class ApiWire:
         await self._runner.cleanup()
 
     async def _pass(self, request: web.Request) -> web.StreamResponse:
-        fault, counted = None, False
+        fault, counted, refused = None, False, False
         if self._script.dead.is_set():
             return cut(request)
         if self.weather and (instead := await self.weather(request, self._forward)):
             return instead
         if request.method in WRITES and not any(part in request.path for part in NOT_COUNTED):
-            fault, counted = self._script.write(f"{request.method} {request.path}"), True
+            fault, counted = self._script.leaves(f"{request.method} {request.path}"), True
         if fault is Fault.DIE_BEFORE:
             self._script.die()
             return cut(request)
         if fault is Fault.FREEZE:
             await self._script.held()
-        async with await self._forward(request) as answer:
-            self._script.late = answer.status if fault is Fault.FREEZE else self._script.late
-            self._script.refused += counted and answer.status in REFUSED
-            if fault in (None, Fault.FREEZE):
-                return await _answer(request, answer)
-            await answer.read()
+        try:
+            async with await self._forward(request) as answer:
+                refused = answer.status in REFUSED
+                self._script.late = answer.status if fault is Fault.FREEZE else self._script.late
+                if fault in (None, Fault.FREEZE):
+                    return await _answer(request, answer)
+                await answer.read()
+        finally:
+            if counted and fault is None:
+                self._script.answered(refused=refused)
         if fault is Fault.DIE_AFTER:
             self._script.die()
         return cut(request)

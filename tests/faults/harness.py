@@ -23,17 +23,18 @@ from yarl import URL
 
 from rag_runtime.caches.keys import answer_key, version_key
 from tests.faults.api_wire import ApiWire
-from tests.faults.oracle import snapshot
+from tests.faults.oracle import objects, snapshot
 from tests.faults.redis_wire import RedisWire
 from tests.faults.script import Script
 from tests.faults.sql_wire import SqlWire
 from tests.support import rights
-from tests.support.operator import OperatorProcess, World, eventually, secret
+from tests.support.operator import COLLECTED, OperatorProcess, World, eventually, secret
 
 RESYNC_SECONDS = 2
 QUIET_SECONDS = 2 * RESYNC_SECONDS + 1.0
 """Two resyncs without a write: settled."""
-PATIENCE = 90.0
+PATIENCE = 180.0
+"""Seconds: a bound for what hangs."""
 _terms = itertools.count()
 
 
@@ -55,6 +56,9 @@ class Stage:
 
     def start(self, lease: str = "", workers: str = "") -> OperatorProcess:
         """A new operator process. It has a Lease of its own unless told: nobody waits for the term of a dead one."""
+        if self.script.dead.is_set():
+            last = self.through.replicas[-1]
+            eventually(lambda: self.script.killed.is_set() and not last.lives(), "the end of the former process")
         self.script.revive()
         name = self.lease(lease or str(next(_terms)))
         rights.let_lead(self.here.api, self.here.namespace, name)
@@ -121,9 +125,10 @@ class Stage:
             return sorted(what for key, what in self.laid.items() if redis.exists(key))
 
     def settled(self, goal: Callable[[], bool]) -> list[str]:
-        """Wait until the goal holds and two resyncs pass without a write; what stands then."""
+        """Wait until the goal holds, no owner is missing, and two resyncs pass without a write; what stands then."""
         try:
             eventually(goal, "the scenario's goal", PATIENCE)
+            eventually(lambda: not _ownerless(self.here), "the garbage collector", PATIENCE + COLLECTED)
             eventually(self._silence(), "two resyncs without a write", PATIENCE)
         except AssertionError as error:
             error.add_note("\n".join(self.script.trace[-15:]))
@@ -135,23 +140,30 @@ class Stage:
         """Until the fault has happened, or all is over without (fewer writes than in the reference)."""
         silence = self._silence()
         eventually(lambda: self.script.struck() or (goal() and silence()), "the fault", PATIENCE)
+        self.script.disarm()
+        eventually(lambda: self.script.struck() or not self.script.fired, "the end of the process")
 
     def _silence(self) -> Callable[[], bool]:
-        """Whether nothing has been written for long enough, with two resyncs in it, from now on."""
+        """Whether nothing has been written for long enough from now on, with two resyncs, and nobody is at work."""
         taken, since, seen = self.script.taken, time.monotonic(), self._resyncs()
 
         def look() -> bool:
             nonlocal taken, since, seen
-            if self.script.taken != taken:
-                taken, since, seen = self.script.taken, time.monotonic(), self._resyncs()
-            return time.monotonic() - since >= QUIET_SECONDS and self._resyncs() >= seen + 2
+            resyncs = self._resyncs()
+            if self.script.taken != taken or seen is None:
+                taken, since, seen = self.script.taken, time.monotonic(), resyncs
+            quiet = time.monotonic() - since >= QUIET_SECONDS and not self.script.under_way
+            return quiet and seen is not None and resyncs is not None and resyncs >= seen + 2
 
         return look
 
-    def _resyncs(self) -> float:
-        """Those that were carried out by the processes that live."""
-        alive = [replica for replica in self.through.replicas if replica.lives()]
-        return sum(replica.scrape().of("rag_operator_resync_seconds_count") for replica in alive)
+    def _resyncs(self) -> float | None:
+        """Those that were carried out by the processes that run; None while one does not answer, or leads and works."""
+        running = [replica for replica in self.through.replicas if replica.lives() and not replica.is_stopped()]
+        scrapes = [replica.scrape() for replica in running]
+        if not all(scrape.is_idle() or (scrape.samples and not scrape.of("rag_operator_leader")) for scrape in scrapes):
+            return None
+        return sum(scrape.of("rag_operator_resync_seconds_count") for scrape in scrapes)
 
     def has(self, *children: str) -> bool:
         """Whether all of these, as `kind/name`, are there."""
@@ -188,6 +200,15 @@ def stage(here: World, dsn: str, redis_url: str, folder: Path) -> Iterator[Stage
             run(api.close())
             run(sql.close())
             run(redis.close())
+            script.thawed.set()
+
+
+def _ownerless(here: World) -> list[str]:
+    """What the garbage collector has still to remove, or to release: it names an owner that is gone."""
+    items = objects(here)
+    uids = {item["metadata"]["uid"] for item in items}
+    owned = [(item, owner) for item in items for owner in item["metadata"].get("ownerReferences", [])]
+    return [f"{item['kind']} {item['metadata']['name']}" for item, owner in owned if owner["uid"] not in uids]
 
 
 @contextmanager

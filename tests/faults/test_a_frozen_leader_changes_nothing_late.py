@@ -17,12 +17,13 @@ from tests.faults.harness import Stage
 from tests.faults.oracle import objects
 from tests.faults.scenarios import ADD_TENANT, ERASED, SCENARIOS, SCHEDULE
 from tests.faults.script import ALL, Fault
-from tests.faults.weather import Delaying, Hanging
+from tests.faults.weather import Delaying, Hanging, Waking
 from tests.support.operator import OperatorProcess, eventually, pipeline, tenant
 from tests.support.terms import one_writer_at_a_time
 
 pytestmark = pytest.mark.integration
 LEASE = "shared"
+FIRST_REPLICA, SECOND_REPLICA = "(operator-0-", "(operator-1-"
 SLOW = 2.0
 """Seconds that each call of the election takes when the frozen one is back: it needs two within its deadline."""
 CREATE = SCENARIOS[0]
@@ -42,7 +43,7 @@ def frozen_at(on: Stage, label: str, second: OperatorProcess) -> None:
     """Wait until the write is held and the other leads."""
     eventually(lambda: on.script.fired, "frozen")
     assert label in on.script.fired
-    eventually(lambda: "leading" in second.log.read_text(), "the second leads", 40)
+    eventually(lambda: "leading" in second.log.read_text(), "the second leads")
 
 
 def thawed(on: Stage, first: OperatorProcess) -> list[str]:
@@ -52,18 +53,18 @@ def thawed(on: Stage, first: OperatorProcess) -> list[str]:
     before it was frozen may still leave.
     """
     before, epoch = len(on.script.trace), _epoch(on)
-    on.wire.weather = Delaying(SLOW, times=100, which=leases)
+    on.wire.weather = Delaying(SLOW, times=100, which=leases_of_the_first)
     on.thaw()
-    eventually(lambda: "lost the lease" in first.log.read_text(), "the first knows", 30)
+    eventually(lambda: "lost the lease" in first.log.read_text(), "the first knows")
     on.wire.weather = None
     on.settled(lambda: True)
     assert _epoch(on) == epoch, "who has no Lease takes no catalog"
     return on.script.trace[before:]
 
 
-def leases(request: web.Request) -> bool:
-    """The election's calls."""
-    return "/leases" in request.path
+def leases_of_the_first(request: web.Request) -> bool:
+    """Its election's calls. The other's stay as they are: it would lose the Lease too."""
+    return "/leases" in request.path and FIRST_REPLICA in request.headers.get("User-Agent", "")
 
 
 def _epoch(on: Stage) -> int:
@@ -115,14 +116,13 @@ def test_a_former_leader_that_finds_work_as_it_wakes_leaves_it_to_who_leads(stag
         CREATE.act(on)
         on.settled(lambda: CREATE.goal(on))
         first.send(signal.SIGSTOP)
-        eventually(lambda: "leading" in second.log.read_text(), "the second leads", 40)
-        second.send(signal.SIGSTOP)  # for less than its Lease lasts: else it would be the faster one
+        eventually(lambda: "leading" in second.log.read_text(), "the second leads")
+        on.wire.weather = waking = Waking(SECOND_REPLICA, Delaying(SLOW, times=100, which=leases_of_the_first))
         ADD_TENANT.act(on)
-        on.wire.weather = Delaying(SLOW, times=100, which=leases)
+        eventually(lambda: waking.struck, "the second has work, and is held up")
         first.send(signal.SIGCONT)
-        eventually(lambda: "lost the lease" in first.log.read_text(), "the first knows", 30)
-        on.wire.weather = None
-        second.send(signal.SIGCONT)
+        eventually(lambda: "lost the lease" in first.log.read_text(), "the first knows")
+        waking.over = True
         on.settled(lambda: ADD_TENANT.goal(on))
 
 
@@ -130,9 +130,9 @@ def test_a_leader_whose_connections_hang_has_ended_its_term_before_the_next_lead
     with stages() as on, one_writer_at_a_time(on.here), two(on) as (first, second):
         CREATE.act(on)
         on.settled(lambda: CREATE.goal(on))
-        on.wire.weather = cut_off = Hanging("(operator-0-", "cronjobs/acme-ingest")
+        on.wire.weather = cut_off = Hanging(FIRST_REPLICA, "cronjobs/acme-ingest")
         _change(on, 8)
-        eventually(lambda: "leading" in second.log.read_text(), "the second leads", 40)
+        eventually(lambda: "leading" in second.log.read_text(), "the second leads")
         assert "lost the lease" in first.log.read_text()
         on.settled(lambda: _schedule(on).startswith("8 "))
         _change(on, 9)

@@ -50,4 +50,6 @@ async def test_a_list_begins_anew_and_gives_up_where_it_never_ends(stages: Stage
 
 
 def _lists(weather: Expiring, namespace: str) -> set[str]:
-    return eventually(lambda: {p for p in weather.expired if p.endswith("ragtenants") and namespace in p}, "an expiry")
+    return eventually(
+        lambda: {p for p in list(weather.expired) if p.endswith("ragtenants") and namespace in p}, "an expiry"
+    )

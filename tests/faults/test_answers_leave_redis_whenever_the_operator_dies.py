@@ -42,7 +42,7 @@ def test_a_redis_that_hangs_is_told_and_holds_up_no_erasure(stages: Stages) -> N
         _answered(on)
         on.redis.hanging = True
         ERASE_ANSWERS.act(on)
-        eventually(lambda: ERASE_ANSWERS.goal(on), "the tenant goes", 60)
+        eventually(lambda: ERASE_ANSWERS.goal(on), "the tenant goes", 180)
         assert "did not answer within" in on.through.wait_audited("DataErased")["message"]
         assert len(on.cached()) == 2 * len(OTHERS), "they expire by themselves"
         on.here.wait_condition("ragpipeline", "support", "CacheReady", "CacheUnreachable")

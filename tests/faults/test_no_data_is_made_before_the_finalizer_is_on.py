@@ -34,7 +34,7 @@ def test_a_tenant_without_finalizer_has_no_schema(stages: Stages) -> None:
         on.here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected")
         on.wire.weather = _dying(on.script, "/ragtenants/acme")
         on.apply(tenant())
-        eventually(lambda: on.script.fired, "its first write to the tenant")
+        eventually(on.script.struck, "its first write to the tenant")
         with psycopg.connect(on.dsn) as admin:
             row = admin.execute(LAID).fetchone()
         assert row == (0,)

@@ -31,5 +31,5 @@ def test_a_run_on_its_way_has_its_slot(stages: Stages) -> None:
             return sorted(on.here.condition("ragtenant", f"t{n}", "Ready").get("reason", "") for n in range(MANY))
 
         shared = ["Ingesting"] * FEW + ["WaitingForSlot"] * (MANY - FEW)
-        eventually(lambda: reasons() == shared, "some run, and the others wait", 60)
+        eventually(lambda: reasons() == shared, "some run, and the others wait", 180)
         assert len(on.here.kubectl("get", "jobs", "-o", "name").split()) == FEW

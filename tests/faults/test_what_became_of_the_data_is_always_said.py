@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import psycopg
@@ -134,7 +135,7 @@ def _first_is_lost(script: Script, end: str) -> Weather:
 def test_of_a_tenant_that_never_had_data_nothing_is_told(stages: Stages) -> None:
     with stages() as on:
         _bound(on)
-        on.through.replicas[-1].kill()
+        on.through.replicas[-1].stop(signal.SIGKILL)
         bare = tenant(**DELETE)
         on.apply(bare | {"metadata": bare["metadata"] | {"finalizers": ["rag-operator.dev/data"]}})
         _delete(on)

@@ -28,9 +28,12 @@ HPA = "horizontalpodautoscaler"
 def _swapped_during(on: Stage, change: dict[str, Any]) -> dict[str, Any]:
     """A pipeline with an autoscaler, which another replaces while the operator acts on a change; theirs then."""
 
+    theirs: dict[str, Any] = {}
+
     def swap() -> None:
         on.here.kubectl("delete", HPA, "support-query")
         on.apply(THEIRS)
+        theirs.update(on.here.get(HPA, "support-query") or {})
 
     on.start()
     on.apply(pipeline(scaling={"minReplicas": 2, "maxReplicas": 4}), on.database_secret())
@@ -40,7 +43,7 @@ def _swapped_during(on: Stage, change: dict[str, Any]) -> dict[str, Any]:
     on.wire.weather = weather
     on.apply(pipeline(scaling=change))
     eventually(lambda: weather.done, "the swap")
-    return on.here.get(HPA, "support-query") or {}
+    return theirs
 
 
 def _unchanged(on: Stage, theirs: dict[str, Any]) -> bool:
@@ -59,5 +62,5 @@ def test_it_is_not_applied_to(stages: Stages) -> None:
 def test_it_is_not_deleted(stages: Stages) -> None:
     with stages() as on:
         theirs = _swapped_during(on, {"replicas": 3})
-        eventually(lambda: (on.here.get("deployment", "support-query") or {})["spec"]["replicas"] == 3, "the change")
+        on.settled(lambda: (on.here.get("deployment", "support-query") or {})["spec"]["replicas"] == 3)
         assert _unchanged(on, theirs)

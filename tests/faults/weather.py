@@ -144,10 +144,14 @@ class Swapping:
     done: bool = False
 
     async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse | None:
-        if not self.begun and request.method in ("PATCH", "DELETE") and request.path.endswith(self.path):
+        if request.method not in ("PATCH", "DELETE") or not request.path.endswith(self.path):
+            return None
+        if not self.begun:
             self.begun = True
             await asyncio.to_thread(self.swap)
             self.done = True
+        while not self.done:  # noqa: ASYNC110  who did not wait for the first write's answer writes no earlier
+            await asyncio.sleep(0.05)
         return None
 
 
@@ -176,4 +180,24 @@ class Hanging(Counted):
         if request.method in WRITES:
             async with await forward(request) as answer:
                 self.arrived += [answer.status] if writes(request) else []
+        return cut(request)
+
+
+@dataclass(slots=True)
+class Waking(Counted):
+    """Until it is over a replica's writes wait, its Lease's aside, so that it keeps its term and changes nothing."""
+
+    replica: str
+    also: Weather
+    """What falls meanwhile."""
+    over: bool = False
+
+    async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse | None:
+        if self.over:
+            return None
+        if not writes(request) or self.replica not in request.headers.get("User-Agent", ""):
+            return await self.also(request, forward)
+        self.done += 1
+        while not self.over:  # noqa: ASYNC110  told from another thread
+            await asyncio.sleep(0.1)
         return cut(request)

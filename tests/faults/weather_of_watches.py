@@ -187,7 +187,7 @@ class RefusingWatches:
 
     def begin(self) -> None:
         """All has settled."""
-        self.begun, self.broken = True, {path for path, streams in self.open.items() if streams}
+        self.begun, self.broken = True, {path for path, streams in list(self.open.items()) if streams}
 
     async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse | None:
         if not watches(request):

@@ -168,15 +168,16 @@ class OpenAIServer:
         try:
             payload: dict[str, Any] = await request.json()
             self.payloads.append(payload)
-            self.keys.append(request.headers.get("authorization", "").removeprefix("Bearer "))
+            key = request.headers.get("authorization", "").removeprefix("Bearer ")
+            self.keys.append(key)
             self.proxy_logins += request.headers.getlist("proxy-authorization")
             await asyncio.sleep(self.behaviour.delay)
-            yield payload, self._refusal()
+            yield payload, self._refusal(key)
         finally:
             self.running -= 1
 
-    def _refusal(self) -> Response | None:
-        if self.behaviour.api_key is not None and self.keys[-1] != self.behaviour.api_key:
+    def _refusal(self, key: str) -> Response | None:
+        if self.behaviour.api_key not in (None, key):
             return _error(401, "invalid_api_key")
         if not self._failures:
             return None

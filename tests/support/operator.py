@@ -19,6 +19,7 @@ from uuid import UUID
 from rag_operator.kube import kinds
 from tests.cluster.fixtures import Kubernetes
 from tests.cluster.kube_api import ApiError
+from tests.cluster.processes import parse_stat
 from tests.support import rights
 from tests.support.postgres import ADMIN, PASSWORD, free_port
 from tests.support.rights import HOME
@@ -31,16 +32,29 @@ KINDS |= {"ragp": kinds.PIPELINE, "ragt": kinds.TENANT}
 NOT_FOUND = 404
 
 
-def eventually(look: Callable[[], T], what: str, seconds: float = 40.0) -> T:
-    """The first truthy value of `look`; AssertionError with the last value after so long."""
+PATIENCE = 90.0
+"""Seconds: a bound for what hangs, which no machine that merely has other work passes."""
+
+
+def eventually(look: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
+    """The first truthy value of `look`; AssertionError with the last value, which was looked at after so long."""
     deadline = time.monotonic() + seconds
     while True:
+        is_last = time.monotonic() > deadline
         value = look()
         if value:
             return value
-        if time.monotonic() > deadline:
+        if is_last:
             raise AssertionError(f"not within {seconds:.0f} s: {what}; last seen: {value!r}")
         time.sleep(0.2)
+
+
+def in_state(pid: int, letter: str) -> bool:
+    """Whether the process is in this state of proc(5)."""
+    try:
+        return parse_stat(Path(f"/proc/{pid}/stat").read_text())[0] == letter
+    except OSError:
+        return False
 
 
 @dataclass(slots=True)
@@ -71,6 +85,15 @@ class OperatorProcess:
         """Whether it has been started and has not ended, by itself or otherwise."""
         return self.process is not None and self.process.poll() is None
 
+    def logged(self) -> str:
+        """All whole lines of its log."""
+        written, newline, _ = self.log.read_bytes().rpartition(b"\n")
+        return (written + newline).decode()
+
+    def is_stopped(self) -> bool:
+        """Whether a signal has stopped it in its tracks, so that it answers nobody."""
+        return self.process is not None and in_state(self.process.pid, "T")
+
     def scrape(self) -> Scrape:
         """What it says of itself now."""
         return Scrape(self.environment["RAG_OPERATOR_METRICS_PORT"])
@@ -79,7 +102,7 @@ class OperatorProcess:
         """End it by a signal and wait."""
         if self.process is not None:
             self.process.send_signal(number)
-            self.process.wait(30)
+            self.process.wait(120)
             self.process = None
 
 
@@ -117,8 +140,8 @@ class World:
         return replica
 
     def logs(self) -> str:
-        """What all replicas have logged."""
-        return "".join(replica.log.read_text() for replica in self.replicas)
+        """What all replicas have logged, in whole lines: the last one may still be being written."""
+        return "".join(replica.logged() for replica in self.replicas)
 
     def audited(self, action: str) -> list[dict[str, Any]]:
         """The audit log's lines of an action, by all replicas."""
@@ -178,7 +201,7 @@ class World:
         return next((c for c in conditions if c["type"] == condition), {})
 
     def wait_condition(
-        self, kind: str, name: str, condition: str, reason: str, seconds: float = 40.0
+        self, kind: str, name: str, condition: str, reason: str, seconds: float = PATIENCE
     ) -> dict[str, Any]:
         """Wait until the condition has the reason."""
 
@@ -277,7 +300,13 @@ def beside(here: World, labels: dict[str, str] | None = None) -> Iterator[World]
 
 
 def _release(made: World) -> None:
-    """Take our finalizers off: no operator runs any more."""
-    for kind in ("ragtenant", "ragpipeline"):
-        for name in made.kubectl("get", kind, "-o", "name").split():
-            made.kubectl("patch", name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+    """Take our finalizers off: no operator runs any more, but what it asked for last may still be carried out."""
+    client = made.api.client
+    for kind in (kinds.TENANT, kinds.PIPELINE):
+        for live in client.get(kind.path(made.namespace))["items"]:
+            path = kind.path(made.namespace, live["metadata"]["name"])
+            try:
+                client.call("PATCH", path, {"metadata": {"finalizers": None}}, "application/merge-patch+json")
+            except ApiError as error:
+                if error.status != NOT_FOUND:
+                    raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pwd
 import random
@@ -10,9 +11,11 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -40,16 +43,40 @@ PORTS = range(15_000, 30_000)
 """Below those that Linux gives to connections and Kubernetes to NodePorts: a free one stays so until it is bound."""
 
 _CHANCE = random.SystemRandom()
-"""Not the module's own, which hypothesis sets back for each example: two would get the same port."""
+"""Not the module's own, which hypothesis sets back for each example."""
+_TRIES = 1000
+_given: set[int] = set()
+_giving = threading.Lock()
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that was free a moment ago."""
-    while True:
-        port = _CHANCE.choice(PORTS)
+    """A TCP port of 127.0.0.1 that was free a moment ago, and that nobody else is given while this process lives."""
+    for port in _CHANCE.sample(PORTS, _TRIES):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            return port
+            if _claimed(port):
+                return port
+    raise RuntimeError(f"no free port among {_TRIES} of {PORTS}")
+
+
+def _claimed(port: int) -> bool:
+    """Whether nobody was given the port: a byte of a file is locked for each until its process ends."""
+    with _giving:
+        if port in _given:
+            return False
+        try:
+            fcntl.lockf(_claims(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        except OSError:
+            return False
+        _given.add(port)
+        return True
+
+
+@cache
+def _claims() -> int:
+    """Opened once and never closed: with any descriptor of a file all locks of its process on it go."""
+    path = Path(tempfile.gettempdir()) / f"rag-operator-ports-{os.geteuid()}"
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
 
 def _bin() -> Path:
@@ -85,7 +112,7 @@ class Server:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self, settings: tuple[str, ...] = SETTINGS) -> None:
-        """Start and wait until it answers; at most 30 s."""
+        """Start and wait until it answers; at most two minutes."""
         options = [part for setting in (*settings, f"port={self.port}") for part in ("-c", setting)]
         log = (self.data.parent / "log").open("ab")
         self.process = subprocess.Popen(
@@ -95,7 +122,7 @@ class Server:
             **_unprivileged(),  # type: ignore[call-overload]
         )
         log.close()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while True:
             try:
                 psycopg.connect(self.dsn(SUPERUSER, "postgres"), connect_timeout=2).close()
@@ -109,7 +136,7 @@ class Server:
         """Fast shutdown: sessions end, data stays."""
         if self.process is not None:
             self.process.send_signal(2)
-            self.process.wait(30)
+            self.process.wait(120)
             self.process = None
 
     def dsn(self, user: str = ADMIN, dbname: str = "rag", password: str = PASSWORD) -> str:

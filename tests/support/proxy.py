@@ -28,6 +28,8 @@ class ForwardProxy:
     login: str = ""
     asked: list[str] = field(default_factory=list)
     """What it was asked for: `CONNECT host:port`, or `GET http://…`."""
+    connections: dict[asyncio.Task[None], asyncio.StreamWriter] = field(default_factory=dict)
+    """Those that are open."""
 
     @property
     def url(self) -> str:
@@ -36,6 +38,22 @@ class ForwardProxy:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
+        task = asyncio.current_task()
+        assert task
+        self.connections[task] = writer
+        try:
+            await self._serve(reader, writer)
+        finally:
+            writer.close()
+            del self.connections[task]
+
+    async def end(self) -> None:
+        """Close what clients have left open: nothing of it outlives the loop."""
+        for writer in self.connections.values():
+            writer.transport.abort()
+        await asyncio.gather(*self.connections, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             method, target, _ = head.split("\r\n", 1)[0].split(" ")
@@ -48,7 +66,6 @@ class ForwardProxy:
                 writer.write(f"{demand}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
             else:
                 await self._lead(url, method, head, (reader, writer))
-        writer.close()
 
     def _given(self, head: str) -> str | None:
         for line in head.split("\r\n")[1:]:
@@ -73,11 +90,13 @@ class ForwardProxy:
 
 
 async def _pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
+    try:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+    finally:
+        writer.close()
 
 
 @contextlib.asynccontextmanager
@@ -90,6 +109,7 @@ async def forward_proxy(addresses: Mapping[str, str] | None = None) -> AsyncGene
         yield proxy
     finally:
         server.close()
+        await proxy.end()
 
 
 async def before_a_page(site: str, text: str, login: str, port: int) -> None:

@@ -51,16 +51,17 @@ def running() -> Iterator[RedisServer]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         wait_for_port(port)
+        wait_for_port(tls_port)
         yield RedisServer(
             f"redis://:secret@127.0.0.1:{port}/0", f"rediss://:secret@127.0.0.1:{tls_port}/0", authority.crt("ca")
         )
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
         shutil.rmtree(home, ignore_errors=True)
 
 
-def wait_for_port(port: int, seconds: float = 10) -> None:
+def wait_for_port(port: int, seconds: float = 60) -> None:
     """Return when 127.0.0.1:port accepts; TimeoutError after `seconds`."""
 
     deadline = time.monotonic() + seconds

@@ -16,21 +16,26 @@ INSERT INTO {}.reader_lease (pod, applied, pinned, expires_at) VALUES (%s, 1000,
 """
 
 
-def _shape(here: World, name: str) -> tuple[IndexShape, str]:
-    """What the tenant's Job would build, and the catalog's schema."""
-    cron = here.get("cronjob", f"{name}-ingest") or {}
+def _shape(here: World, name: str, size: int) -> tuple[IndexShape, str] | None:
+    """What the tenant's Job would build, and the catalog's schema, once that is in chunks of so many tokens."""
+    cron = here.get("cronjob", f"{name}-ingest")
+    if cron is None:
+        return None
     volumes = cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]["volumes"]
-    config_map = next(v["configMap"]["name"] for v in volumes if v["name"] == "config")
-    (text,) = (here.get("configmap", config_map) or {})["data"].values()
+    config_map = here.get("configmap", next(v["configMap"]["name"] for v in volumes if v["name"] == "config"))
+    if config_map is None:
+        return None
+    (text,) = config_map["data"].values()
     config = IngestConfig.model_validate(yaml.safe_load(text))
-    return config.shape, config.database.schema_
+    return (config.shape, config.database.schema_) if config.shape.chunking.size == size else None
 
 
 def build_revision(here: World, name: str, size: int) -> None:
     """An empty revision of chunks of that size, made by the tenant's own login as its Job does."""
-    eventually(lambda: _shape(here, name)[0].chunking.size == size, f"the configuration asks for {size}")
-    wanted, c = _shape(here, name)
-    login = here.secret(f"{name}-ingest-db")
+    asked = eventually(lambda: _shape(here, name, size), f"the configuration asks for {size}")
+    assert asked
+    wanted, c = asked
+    login = eventually(lambda: here.secret(f"{name}-ingest-db"), "the login")
     place = f"host={login['host']} port={login['port']} dbname={login['dbname']}"
     with psycopg.connect(
         place, user=login["ingest.username"], password=login["ingest.password"], autocommit=True

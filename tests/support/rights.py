@@ -113,7 +113,7 @@ def _in_force(api: Kubernetes, account: str, asked: Object) -> None:
     """Wait until the API server's authorizer has seen the roles: an operator is refused nothing for being early."""
     review = {"spec": {"user": _user(account), "resourceAttributes": asked}}
     path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
-    assert wait_until(lambda: bool(api.client.create(path, review)["status"]["allowed"]), 20.0), asked
+    assert wait_until(lambda: bool(api.client.create(path, review)["status"]["allowed"]), 60.0), asked
 
 
 def _binding(kind: str, role: str, account: str, meta: Object) -> Object:

@@ -26,7 +26,7 @@ def rollouts_end(here: World) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(60)
 
 
 def rollout_fails(here: World, name: str) -> None:

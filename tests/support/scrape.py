@@ -7,6 +7,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.client import HTTPException
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -29,9 +30,9 @@ class Scrape:
     def __init__(self, port: int | str) -> None:
         self.samples: list[Sample] = []
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
                 families = text_string_to_metric_families(answer.read().decode())
-        except OSError:
+        except (OSError, HTTPException):
             return
         self.samples = [Sample(one.name, one.labels, one.value) for family in families for one in family.samples]
 

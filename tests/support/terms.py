@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from rag_operator.kube.kinds import LEASE
 from tests.cluster.audit import Entry
-from tests.support.operator import World
+from tests.support.operator import World, eventually
 
 FOR_EVER = "9"
 """After every time of this millennium."""
@@ -64,15 +64,23 @@ def one_writer_at_a_time(here: World, writers: int = 2) -> Iterator[Ledger]:
     audit, ledger = here.api.audit, Ledger()
     mark = audit.mark()
     yield ledger
-    entries = audit.writes(mark, user=here.user)
+    entries = eventually(lambda: _until_now(here, mark), "the audit log tells of the Lease as it stands")
+    assert entries
     terms = terms_of(entries)
     late = [entry for entry in out_of_term(entries) if _label(entry) not in ledger.without_effect]
     assert not late, [*terms, *late]
-    (place,) = {(entry.namespace, entry.name) for entry in entries if entry.resource == LEASE.plural and entry.name}
-    holder = here.api.client.get(LEASE.path(*place))["spec"]["holderIdentity"]
-    assert terms[-1].holder.endswith(f"({holder})"), "a holder is known by its User-Agent"
     wrote = {entry.user_agent for entry in entries if changes(entry)}
     assert len(wrote) >= writers, f"too few to tell: {wrote}"
+
+
+def _until_now(here: World, mark: int) -> list[Entry] | None:
+    """The replicas' writes after the mark, once the last holder that they tell of is the Lease's: a line is written
+    after the answer, and the Lease may change hands meanwhile. A holder is known by its User-Agent.
+    """
+    entries = here.api.audit.writes(mark, user=here.user)
+    (place,) = {(entry.namespace, entry.name) for entry in entries if entry.resource == LEASE.plural and entry.name}
+    holder = here.api.client.get(LEASE.path(*place))["spec"]["holderIdentity"]
+    return entries if terms_of(entries)[-1].holder.endswith(f"({holder})") else None
 
 
 def _granted(entry: Entry) -> bool:

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Iterator
 
 from tests.cluster.certificates import Authority
-from tests.support.postgres import free_port
 
 SSL_REQUEST = (80877103).to_bytes(4)
 
@@ -19,10 +18,14 @@ def behind_tls(port: int, authority: Authority, name: str) -> Iterator[int]:
     """A port of 127.0.0.1 that leads to `port` for those who speak TLS, with the pair that the authority signed."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(authority.crt(name), authority.key(name))
-    outside = free_port()
-    with socket.create_server(("127.0.0.1", outside)) as server:
-        threading.Thread(target=_accept, args=(server, context, port), daemon=True).start()
-        yield outside
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        accepting = threading.Thread(target=_accept, args=(server, context, port), daemon=True)
+        accepting.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            server.shutdown(socket.SHUT_RDWR)  # wakes who accepts: a mere close leaves the port open until then
+            accepting.join()
 
 
 def _accept(server: socket.socket, context: ssl.SSLContext, port: int) -> None:
