@@ -44,6 +44,8 @@ class Behaviour:
     """Whether the `dimensions` parameter is understood; otherwise it is refused with 400."""
     delay: float = 0.0
     """Seconds before every answer."""
+    hold: asyncio.Event | None = None
+    """What every answer waits for besides."""
     answer: str | None = None
     api_key: str | None = None
     """When set, any other key is refused with 401."""
@@ -172,6 +174,8 @@ class OpenAIServer:
             self.keys.append(key)
             self.proxy_logins += request.headers.getlist("proxy-authorization")
             await asyncio.sleep(self.behaviour.delay)
+            if self.behaviour.hold is not None:
+                await self.behaviour.hold.wait()
             yield payload, self._refusal(key)
         finally:
             self.running -= 1

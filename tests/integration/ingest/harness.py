@@ -176,7 +176,7 @@ def make_desk(catalog: TestCatalog, home: Path, name: str = "acme") -> Desk:
     return Desk(catalog, tenant, database, folder, config)
 
 
-async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Return when `condition` holds; TimeoutError after `seconds`."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - what is waited for happens in Postgres or another process

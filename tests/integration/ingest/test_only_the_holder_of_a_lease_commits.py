@@ -120,19 +120,20 @@ async def test_a_run_that_is_superseded_while_it_embeds_ends_with_0_and_leaves_t
 
     async def taken_over(texts: object) -> None:
         embedding.set()
-        await asyncio.sleep(30)
+        await asyncio.sleep(3600)
 
     desk.embedder.before = taken_over
     running = asyncio.create_task(desk.new_run().run())
-    await asyncio.wait_for(embedding.wait(), 20)
+    await asyncio.wait_for(embedding.wait(), 60)
     _expire(desk)
     desk.rows("UPDATE {s}.run SET epoch = epoch + 1, holder = 'new' WHERE step = 'Index'")
-    assert await asyncio.wait_for(running, 20) == 0
+    assert await asyncio.wait_for(running, 60) == 0
     assert desk.chunks() == []
 
 
 async def test_a_second_run_gives_up_politely_while_the_first_is_alive(desk: Desk) -> None:
     desk.write(one="text")
+    desk.configure(lease_seconds=6)  # of which two thirds may pass without a renewal
     embedding, go_on = asyncio.Event(), asyncio.Event()
 
     async def wait(texts: object) -> None:
@@ -141,9 +142,9 @@ async def test_a_second_run_gives_up_politely_while_the_first_is_alive(desk: Des
 
     desk.embedder.before = wait
     first = asyncio.create_task(desk.new_run().run())
-    await asyncio.wait_for(embedding.wait(), 20)
+    await asyncio.wait_for(embedding.wait(), 60)
     second = desk.new_run()
-    assert await asyncio.wait_for(second.run(), 20) == 0
+    assert await asyncio.wait_for(second.run(), 60) == 0
     assert second.counts.embedded == 0
     go_on.set()
     assert await first == 0

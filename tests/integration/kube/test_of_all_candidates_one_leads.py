@@ -41,8 +41,8 @@ class Work:
             self.ended.set()
 
     async def wait(self, event: asyncio.Event) -> None:
-        """Within two rounds of the election."""
-        async with asyncio.timeout(2 * PERIOD + 1):
+        """At the next round of the election; the time is a bound for hanging only."""
+        async with asyncio.timeout(60):
             await event.wait()
 
 
@@ -153,7 +153,7 @@ async def test_a_leader_that_was_frozen_may_not_write_before_it_has_renewed(port
         with pytest.raises(ApiUnavailableError, match="POST configmaps: not sent"):
             await port.create(CONFIG_MAP, manifest)
         assert await port.get(CONFIG_MAP, api_namespace, "late") is None, "it may read"
-        async with asyncio.timeout(3 * PERIOD):
+        async with asyncio.timeout(60):
             while not one.holds():  # noqa: ASYNC110  the election tells nobody
                 await asyncio.sleep(0.05)
         assert await port.create(CONFIG_MAP, manifest)

@@ -11,6 +11,8 @@ import pytest
 
 from rag_runtime.contract.config import IndexShape
 from rag_runtime.serve import lease as lease_module
+from rag_runtime.serve import listener as listener_module
+from rag_runtime.serve.catalog import Catalog
 from tests.integration.serve.conftest import Laid
 from tests.integration.serve.laying import Doc
 from tests.integration.serve.running import Running, eventually, serving
@@ -43,6 +45,13 @@ async def refused(running: Running, tenant: str) -> bool:
     return (await running.post("/v1/search", tenant, question="paid holiday")).status == 401
 
 
+@pytest.fixture
+def unpolled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes effect here does so because it was told: no poll comes."""
+    monkeypatch.setattr(listener_module, "POLL_SECONDS", 3600.0)
+
+
+@pytest.mark.usefixtures("unpolled")
 @pytest.mark.parametrize(
     "statement",
     [
@@ -56,11 +65,21 @@ async def test_a_tenant_that_is_closed_is_refused_at_once(laid: Laid, statement:
     async with serving(laid.config()) as running:
         assert not await refused(running, "acme")
         change(laid.catalog, statement, laid.acme.incarnation)
-        assert await eventually(lambda: refused(running, "acme"), 1.0) < 1.0
+        await eventually(lambda: refused(running, "acme"))
         assert not await refused(running, "robots")
 
 
-async def test_a_change_without_a_notification_is_found_by_the_poll(laid: Laid) -> None:
+async def test_a_change_without_a_notification_is_found_by_the_poll(
+    laid: Laid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    due, poll = asyncio.Event(), Catalog.poll
+
+    async def held(catalog: Catalog) -> None:
+        await due.wait()
+        await poll(catalog)
+
+    monkeypatch.setattr(listener_module, "POLL_SECONDS", 0.2)
+    monkeypatch.setattr(Catalog, "poll", held)
     async with serving(laid.config()) as running:
         change(
             laid.catalog,
@@ -68,9 +87,12 @@ async def test_a_change_without_a_notification_is_found_by_the_poll(laid: Laid) 
             laid.acme.incarnation,
             notify=None,
         )
-        assert await eventually(lambda: refused(running, "acme"), 7.0) > 0.05
+        assert not await refused(running, "acme")
+        due.set()
+        await eventually(lambda: refused(running, "acme"))
 
 
+@pytest.mark.usefixtures("unpolled")
 async def test_a_new_tenant_answers_without_a_restart(laid: Laid) -> None:
     async with serving(laid.config()) as running:
         assert await refused(running, "late")
@@ -80,9 +102,10 @@ async def test_a_new_tenant_answers_without_a_restart(laid: Laid) -> None:
         async def answers() -> bool:
             return not await refused(running, "late")
 
-        await eventually(answers, 2.0)
+        await eventually(answers)
 
 
+@pytest.mark.usefixtures("unpolled")
 async def test_a_lost_listener_reads_everything_again(laid: Laid) -> None:
     """LISTEN first, then read: a change while nobody listened is known right after the reconnect."""
     async with serving(laid.config()) as running:
@@ -91,7 +114,7 @@ async def test_a_lost_listener_reads_everything_again(laid: Laid) -> None:
             admin.execute(f"GRANT {login} TO CURRENT_USER WITH INHERIT TRUE")
             admin.execute("SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE usename = %s", [login])
         change(laid.catalog, "UPDATE {c}.tenant SET state = 'Deactivated' WHERE id = %s", laid.acme.incarnation)
-        await eventually(lambda: refused(running, "acme"), 2.0)
+        await eventually(lambda: refused(running, "acme"))
         assert not await refused(running, "robots")
 
 
@@ -113,21 +136,31 @@ async def test_two_pods_have_a_lease_each(laid: Laid) -> None:
 
 async def test_a_promotion_is_applied_and_told_to_the_operator_once(laid: Laid) -> None:
     second = laid.lay(laid.acme, [Doc("b.md", "Paid holiday is 50 days.")], IndexShape(profile=laid.shape.profile, m=8))
+    third = laid.lay(laid.robots, [Doc("d.md", "Change the oil.")], IndexShape(profile=laid.shape.profile, m=8))
     with laid.catalog.connect() as listener:
         listener.execute(f"LISTEN {laid.catalog.names.operator_channel}")
 
-        async def told() -> list[str]:
-            return await asyncio.to_thread(lambda: [note.payload for note in listener.notifies(timeout=0.7)])
+        async def told(number: int) -> list[str]:
+            heard = listener.notifies(timeout=60, stop_after=number)
+            return await asyncio.to_thread(lambda: [note.payload for note in heard])
 
-        async with serving(laid.config()):
-            assert sorted(await told()) == sorted([str(laid.acme.incarnation), str(laid.robots.incarnation)])
+        acme, robots = str(laid.acme.incarnation), str(laid.robots.incarnation)
+        async with serving(laid.config()) as running:
+            assert sorted(await told(2)) == sorted([acme, robots])
             laid.catalog.promote(laid.acme.incarnation, second)
-            assert await told() == [str(laid.acme.incarnation)]
+            assert await told(1) == [acme]
             lease = lease_of(laid.catalog)
             assert lease is not None
             assert lease[0] == 3
+            before = running.service.catalog.get(laid.acme.incarnation)
             laid.add(laid.acme, second, [Doc("c.md", "The canteen opens at noon.")])
-            assert await told() == [], "a mere version is not told to the operator"
+
+            async def seen() -> bool:
+                return running.service.catalog.get(laid.acme.incarnation) != before
+
+            await eventually(seen)
+            laid.catalog.promote(laid.robots.incarnation, third)
+            assert await told(1) == [robots], "a mere version is not told to the operator"
 
 
 async def test_a_promotion_whose_probe_fails_is_told_in_the_lease(laid: Laid) -> None:
@@ -140,7 +173,7 @@ async def test_a_promotion_whose_probe_fails_is_told_in_the_lease(laid: Laid) ->
             lease = lease_of(laid.catalog)
             return lease is not None and lease[0] == 3
 
-        await eventually(told, 3.0)
+        await eventually(told)
         lease = lease_of(laid.catalog)
         assert lease is not None
         assert list(lease[2]) == [str(laid.acme.incarnation)]
@@ -157,7 +190,7 @@ async def test_a_request_in_flight_holds_its_promotion_in_the_lease(laid: Laid) 
                 lease = lease_of(laid.catalog)
                 return lease is not None and lease[0] == 3
 
-            await eventually(applied, 3.0)
+            await eventually(applied)
             lease = lease_of(laid.catalog)
             assert lease is not None
             assert lease[1] == 2
@@ -166,7 +199,8 @@ async def test_a_request_in_flight_holds_its_promotion_in_the_lease(laid: Laid) 
 async def test_a_pod_that_cannot_renew_its_lease_stops_reading_before_it_expires(
     laid: Laid, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lease_module, "LEASE_SECONDS", lease_module.MARGIN_SECONDS + 1.0)
+    monkeypatch.setattr(lease_module, "MARGIN_SECONDS", 120.0)
+    monkeypatch.setattr(lease_module, "LEASE_SECONDS", 121.0)
     monkeypatch.setattr(lease_module, "RENEW_SECONDS", 0.2)
     monkeypatch.setattr(lease_module, "RETRY_SECONDS", 0.2)
     login = laid.catalog.names.query_login(0)
@@ -179,7 +213,7 @@ async def test_a_pod_that_cannot_renew_its_lease_stops_reading_before_it_expires
         async def stopped() -> bool:
             return await status() == 503
 
-        await eventually(stopped, 5.0)
+        await eventually(stopped)
         response = await running.ask("acme", "When do I get my salary?")
         assert int(response.headers["retry-after"]) > 0
         assert (await running.ready())["ready"], "every pod is in the same plight: leaving the Service helps nobody"
@@ -191,4 +225,4 @@ async def test_a_pod_that_cannot_renew_its_lease_stops_reading_before_it_expires
         async def answers() -> bool:
             return await status() == 200
 
-        await eventually(answers, 5.0)
+        await eventually(answers)

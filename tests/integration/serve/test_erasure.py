@@ -63,7 +63,8 @@ async def test_all_that_pods_keep_of_a_tenant_begins_with_its_prefix(laid: Laid,
 
 
 async def test_an_answer_under_way_when_its_tenant_goes_is_not_kept(laid: Laid, redis: Redis) -> None:
-    async with models.openai_server(models.Behaviour(delay=1.0)) as endpoint:
+    go_on = asyncio.Event()
+    async with models.openai_server(models.Behaviour(hold=go_on)) as endpoint:
         config = with_model(laid, endpoint.base_url).model_copy(update={"cache": laid.cache(_url(redis))})
         async with serving(config) as service:
 
@@ -75,6 +76,7 @@ async def test_an_answer_under_way_when_its_tenant_goes_is_not_kept(laid: Laid, 
             change(laid.catalog, "UPDATE {c}.pointer SET open = false WHERE tenant = %s", laid.acme.incarnation)
             await eventually(lambda: refused(service, "acme"))
             assert not asked.done()
+            go_on.set()
             assert (await asked).status == 200
             await service.service.path.close()
     assert [key async for key in redis.scan_iter(f"{tenant_prefix(laid.acme.incarnation)}*")] == []

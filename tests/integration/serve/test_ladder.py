@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rag_runtime.caches import redis
 from rag_runtime.contract.config import Answering, ChatModel, EmbeddingProfile, Endpoint, IndexShape, ServeConfig
 from tests.integration.serve.conftest import Laid
 from tests.integration.serve.laying import Doc, lay_revision
@@ -25,6 +26,9 @@ from tests.support.redis import wait_for_port
 pytestmark = pytest.mark.integration
 
 QUESTION = "When do I get my salary?"
+FOR_EVER = 3600.0
+NO_ANSWER = "Redis does not answer"
+"""Logged by each request that touched a dead Redis."""
 
 
 def with_model(laid: Laid, base_url: str, **more: Any) -> ServeConfig:
@@ -61,24 +65,27 @@ async def test_a_model_that_fails_leaves_extracts_marked_degraded_and_uncached(l
             assert "25th" in body["answer"]
             assert (body["degraded"], body["degraded_reasons"]) == (True, ["generation"])
             assert body["model"] == "extractive"
-            await asyncio.sleep(0.1)
+            await running.service.path.close()  # what was to be stored is stored by now
             healed = (await running.ask("acme", QUESTION)).body
             assert (healed["from_cache"], healed["degraded"], healed["model"]) == (False, False, "small-1")
 
 
 async def test_a_model_that_hangs_is_left_at_the_deadline(laid: Laid) -> None:
+    never = asyncio.Event()
     async with (
-        models.openai_server(models.Behaviour(delay=3.0)) as endpoint,
+        models.openai_server(models.Behaviour(hold=never)) as endpoint,
         serving(with_model(laid, endpoint.base_url, timeout_seconds=0.5)) as running,
+        asyncio.timeout(60),
     ):
-        started = time.monotonic()
         body = (await running.ask("acme", QUESTION)).body
-        assert time.monotonic() - started < 2.0
         assert body["degraded_reasons"] == ["generation"]
+        assert endpoint.requests["chat/completions"] == 1
+        never.set()
 
 
 async def test_a_dead_model_is_not_asked_again_and_again(laid: Laid) -> None:
     async with models.openai_server() as endpoint, serving(with_model(laid, endpoint.base_url)) as running:
+        running.service._generation._breaker.pause = FOR_EVER
         endpoint.fail(503, times=100)
         for _ in range(8):
             assert (await running.ask("acme", QUESTION)).body["degraded"] is True
@@ -129,11 +136,20 @@ async def test_a_profile_that_the_configuration_lacks_degrades(laid: Laid) -> No
 
 
 async def test_one_question_asked_by_many_is_embedded_once(laid: Laid, redis_url: str) -> None:
-    async with models.openai_server(models.Behaviour(dimensions=64, delay=0.2)) as endpoint:
+    go_on = asyncio.Event()
+    async with models.openai_server(models.Behaviour(dimensions=64, hold=go_on)) as endpoint:
         config = with_embedder(laid, endpoint.base_url).model_copy(update={"cache": laid.cache(redis_url)})
         async with serving(config) as running:
             question = f"When are salaries paid in {time.time_ns()}?"
-            await asyncio.gather(*(running.ask("acme", question) for _ in range(10)))
+            asked = [asyncio.create_task(running.ask("acme", question)) for _ in range(10)]
+
+            async def all_wait() -> bool:
+                figure = running.service.telemetry.in_flight
+                return figure._value.get() == 10 and endpoint.requests["embeddings"] > 0
+
+            await eventually(all_wait)
+            go_on.set()
+            await asyncio.gather(*asked)
             assert endpoint.requests["embeddings"] == 1
             await running.post("/v1/search", "acme", question=question, top_k=2)
             assert endpoint.requests["embeddings"] == 1, "the second time it comes from Redis"
@@ -154,7 +170,9 @@ async def private_redis(port: int, folder: Path) -> AsyncIterator[None]:
         await process.wait()
 
 
-async def test_without_redis_it_answers_at_full_speed_and_caches_again_later(laid: Laid, tmp_path: Path) -> None:
+async def test_without_redis_it_answers_at_full_speed_and_caches_again_later(
+    laid: Laid, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     port = free_port()
     async with serving(laid.config(cache=laid.cache(f"redis://127.0.0.1:{port}/0"))) as running:
 
@@ -166,35 +184,50 @@ async def test_without_redis_it_answers_at_full_speed_and_caches_again_later(lai
         async with private_redis(port, tmp_path):
             await eventually(cached)
         await cached()
-        spent = [(await running.ask("acme", QUESTION)).body["timings"]["exact_cache"] for _ in range(20)]
-        assert max(spent) < 5.0, "milliseconds"
+        assert NO_ANSWER in caplog.text
+        caplog.clear()
+        for _ in range(20):
+            assert not await cached()
+        assert NO_ANSWER not in caplog.text, "none of them asks Redis"
         async with private_redis(port, tmp_path):
             await eventually(cached)
 
 
-async def test_a_redis_that_hangs_costs_its_deadline_once(laid: Laid) -> None:
+async def test_a_redis_that_hangs_costs_its_deadline_once(
+    laid: Laid, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(redis, "CALL_SECONDS", 0.1)
+    monkeypatch.setattr(redis, "PING_SECONDS", FOR_EVER)
+    connections = 0
+
     async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
         await reader.read()
         writer.close()
 
     hung = await asyncio.start_server(swallow, "127.0.0.1", 0)
     port = hung.sockets[0].getsockname()[1]
     async with serving(laid.config(cache=laid.cache(f"redis://127.0.0.1:{port}/0"))) as running:
-        spent = [(await running.ask("acme", QUESTION)).body["timings"]["exact_cache"] for _ in range(20)]
+        for _ in range(20):
+            assert (await running.ask("acme", QUESTION)).status == 200
     hung.close()
-    assert spent[0] < 500
-    assert sum(spent[1:]) < 100, "all that follow together wait less than one deadline, in milliseconds"
+    waited = caplog.text.count(NO_ANSWER)
+    assert 1 <= waited <= 3, "the versions of two tenants that are told at the start, and the first question"
+    assert connections <= 3
 
 
 async def test_postgres_down_leaves_cached_answers_then_heals(
-    laid: Laid, redis_url: str, postgres_server: Server
+    laid: Laid, redis_url: str, postgres_server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with serving(laid.config(cache=laid.cache(redis_url))) as running:
+        breaker = running.service.database.breaker
 
         async def cached() -> bool:
             return bool((await running.ask("acme", QUESTION)).body["from_cache"])
 
         await eventually(cached)
+        pause, breaker.pause = breaker.pause, FOR_EVER
         postgres_server.stop()
         try:
             assert await cached()
@@ -203,13 +236,15 @@ async def test_postgres_down_leaves_cached_answers_then_heals(
                 assert response.status == 503
                 assert response.body["error"]["type"] == "unavailable"
                 assert int(response.headers["retry-after"]) > 0
-            started = time.monotonic()
+            caplog.clear()
             await running.ask("acme", "How many days of holiday are paid?")
-            assert time.monotonic() - started < 0.5, "the breaker is open"
+            told = [record.__dict__["fields"].get("error") for record in caplog.records if "fields" in record.__dict__]
+            assert "Postgres did not answer lately" in told, "the breaker is open"
         finally:
+            breaker.pause = pause
             postgres_server.start()
 
         async def answers() -> bool:
             return (await running.ask("acme", "How many days of holiday are paid?")).status == 200
 
-        await eventually(answers, 10.0)
+        await eventually(answers)

@@ -40,7 +40,7 @@ async def process(config: ServeConfig, folder: Path, pod: str) -> AsyncIterator[
     url = f"http://127.0.0.1:{port}"
     try:
         async with aiohttp.ClientSession() as http:
-            await eventually(lambda: answers(http, f"{url}/readyz"), 30)
+            await eventually(lambda: answers(http, f"{url}/readyz"))
         yield child, url
     finally:
         if child.returncode is None:
@@ -63,24 +63,30 @@ async def test_a_rolling_update_under_load_loses_no_request(laid: Laid, tmp_path
         process(laid.config(), tmp_path, "pod-1") as (_, new_url),
     ):
         found: Counter[object] = Counter()
+        begun: set[int] = set()
         ends = asyncio.Event()
 
-        async def client() -> None:
+        async def client(number: int) -> None:
             url = old_url
             async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as http:
                 while not ends.is_set():
                     async with http.post(f"{url}/v1/query", json=QUESTION, headers=KEY) as response:
                         await response.read()
                         found[response.status] += 1
+                        begun.add(number)
                         if response.headers.get("connection") == "close":
                             found["closed"] += 1
                             url = new_url
                     await asyncio.sleep(0.03)
 
-        clients = [asyncio.create_task(client()) for _ in range(8)]
-        await asyncio.sleep(0.5)
+        clients = [asyncio.create_task(client(number)) for number in range(8)]
+
+        async def all_began() -> bool:
+            return len(begun) == 8
+
+        await eventually(all_began)
         old.send_signal(signal.SIGTERM)
-        await eventually(lambda: unready(old_url), 2)
+        await eventually(lambda: unready(old_url))
         async with aiohttp.ClientSession() as late:
             assert await answers(late, f"{old_url}/healthz"), "endpoints lag: new connections still come"
         assert await asyncio.wait_for(old.wait(), 30) == 0
@@ -101,7 +107,7 @@ async def test_a_streaming_answer_is_finished_before_the_process_ends(laid: Laid
             async with http.post(f"{url}/v1/query", json=QUESTION | {"stream": True}, headers=KEY) as response:
                 await response.content.readline()
                 child.send_signal(signal.SIGTERM)
-                await eventually(lambda: unready(url), 2)
+                await eventually(lambda: unready(url))
                 text = (await response.read()).decode()
             assert await asyncio.wait_for(child.wait(), 30) == 0
     assert "event: done" in text

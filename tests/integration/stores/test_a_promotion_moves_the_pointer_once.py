@@ -38,7 +38,7 @@ async def test_it_moves_pointer_version_shape_and_states_and_tells_query_pods(wo
         before = await now(world)
         pod.execute(f"LISTEN {world.catalog.query_channel}")
         result = await promoted(world, row, second, first)
-        heard = [note.payload for note in pod.notifies(timeout=2, stop_after=1)]
+        heard = [note.payload for note in pod.notifies(timeout=60, stop_after=1)]
     after = await now(world)
     assert result.promoted
     assert (after.active, after.promotion, after.version) == (second, 2, result.version)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -24,6 +24,15 @@ def own_server() -> Iterator[postgres.Server]:
     """A server that a test may stop."""
     with postgres.running() as server:
         yield server
+
+
+class Clock:
+    """Seconds, set by the test."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 async def answer(databases: Databases, address: DatabaseAddress, deadline: float = 10) -> object:
@@ -66,14 +75,15 @@ async def test_unused_connections_are_closed_after_a_while(world: World) -> None
 
 
 async def test_a_slow_statement_ends_at_the_deadline_here_and_on_the_server(world: World) -> None:
-    began = time.monotonic()
     with pytest.raises(StoreTrouble) as late:
         async with world.databases.session(world.address, deadline=0.3) as connection:
-            await connection.execute("SELECT pg_sleep(30)")
+            await connection.execute("SELECT pg_sleep(3600)")
     assert late.value.reason is Reason.DATABASE_UNREACHABLE
-    assert time.monotonic() - began < 5
-    assert world.value("SELECT count(*) FROM pg_stat_activity WHERE query ~ 'pg_sleep.30' AND state = 'active'"
-                       " AND pid <> pg_backend_pid()") == 0  # fmt: skip
+    asleep = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE query ~ 'pg_sleep.3600' AND state = 'active' AND pid <> pg_backend_pid()
+    """
+    await until(lambda: world.value(asleep) == 0)
     assert await answer(world.databases, world.address) == 1
 
 
@@ -105,7 +115,8 @@ async def test_no_session_state_is_left_for_the_next_user_of_a_connection(world:
 
 async def test_a_database_that_is_away_fails_fast_and_is_found_again(own_server: postgres.Server) -> None:
     address = address_of(own_server.dsn())
-    async with Databases("one", Limits(failures=2, pause=0.5)) as databases:
+    clock = Clock()
+    async with Databases("one", Limits(failures=2, pause=0.5), clock) as databases:
         assert await answer(databases, address) == 1
         own_server.stop()
         for _ in range(2):
@@ -117,8 +128,9 @@ async def test_a_database_that_is_away_fails_fast_and_is_found_again(own_server:
         assert fast.value.retry_after is not None
         assert 0 < fast.value.retry_after <= 0.5
         own_server.start()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
+                clock.now += 0.5
                 with contextlib.suppress(StoreTrouble):
                     assert await answer(databases, address) == 1
                     break
@@ -155,14 +167,17 @@ async def test_a_restart_between_two_calls_is_not_noticed(own_server: postgres.S
 
 
 async def test_one_lost_database_does_not_delay_another(world: World) -> None:
-    away = DatabaseAddress("192.0.2.1", 5432, "rag", "app", "password")  # TEST-NET-1: packets vanish
-    async with Databases("one", Limits(connect_timeout=2)) as databases:
-        lost = asyncio.create_task(answer(databases, away, deadline=2))
-        began = time.monotonic()
-        assert await answer(databases, world.address) == 1
-        assert time.monotonic() - began < 1
-        with pytest.raises(StoreTrouble):
-            await lost
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes connections, and never says a word
+        away = DatabaseAddress("127.0.0.1", silent.getsockname()[1], "rag", "app", "password")
+        async with Databases("one", Limits(connect_timeout=3600)) as databases:
+            lost = asyncio.create_task(answer(databases, away, deadline=3600))
+            for _ in range(3):
+                assert await answer(databases, world.address) == 1
+            assert not lost.done()
+            with pytest.raises(StoreTrouble):
+                await answer(databases, away, deadline=0.3)
+            lost.cancel()
+            await asyncio.gather(lost, return_exceptions=True)
 
 
 async def test_listening_survives_an_outage_and_says_that_it_may_have_missed_something(
@@ -172,7 +187,7 @@ async def test_listening_survives_an_outage_and_says_that_it_may_have_missed_som
         world = await new_world(own_server, databases, own_server.dsn())
         stream = listen(world.address, world.catalog)
         notify = f"NOTIFY {world.catalog.operator_channel}, 'a-tenant'"
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             assert await anext(stream) == Reconnected()
             world.run(notify)
             assert await anext(stream) == "a-tenant"
@@ -189,7 +204,7 @@ async def test_listening_survives_an_outage_and_says_that_it_may_have_missed_som
 
 async def test_a_listener_notices_by_itself_that_its_connection_is_dead(world: World) -> None:
     stream = listen(world.address, world.catalog, quiet=0.1)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert await anext(stream) == Reconnected()
         world.run(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"

@@ -238,7 +238,7 @@ async def until_blocked(world: World, waiting: int = 1) -> None:
     await until(lambda: world.value(waits) >= waiting)
 
 
-async def until(holds: Callable[[], bool], seconds: float = 10) -> None:
+async def until(holds: Callable[[], bool], seconds: float = 60) -> None:
     """Return when it holds; TimeoutError after `seconds`."""
     async with asyncio.timeout(seconds):
         while not holds():  # noqa: ASYNC110  the other side is a server's state, it sends no event

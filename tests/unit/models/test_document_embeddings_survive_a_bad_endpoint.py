@@ -43,7 +43,7 @@ class Client:
 
 
 async def test_texts_go_in_batches_a_few_at_once_and_come_back_in_order(server: OpenAIServer) -> None:
-    server.behaviour.delay = 0.02
+    server.behaviour.delay = 0.2
     vectors = await Client(server).embed(TEXTS)
     assert np.abs(vectors - np.stack([embed(text, 384) for text in TEXTS])).max() < 1e-6
     assert [len(payload["input"]) for payload in server.payloads].count(4) == 6

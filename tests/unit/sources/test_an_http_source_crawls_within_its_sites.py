@@ -172,8 +172,10 @@ async def test_a_listing_has_a_deadline(site: Site, monkeypatch: pytest.MonkeyPa
 
 
 async def test_a_site_that_does_not_answer_times_out(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    over = asyncio.Event()
+
     async def silent(request: web.BaseRequest) -> web.StreamResponse:
-        await asyncio.sleep(30)
+        await over.wait()
         return web.Response()
 
     import aiohttp
@@ -182,6 +184,7 @@ async def test_a_site_that_does_not_answer_times_out(site: Site, monkeypatch: py
     site.pages["/silent"] = silent
     async with reader_of(site.url(HOST, "/silent"), names=NAMES, allowed=[HOST]) as reader:
         assert (await refusal(reader)).reason == "TimedOut"
+    over.set()
 
 
 async def test_a_host_that_is_down_is_unreachable() -> None:
