@@ -17,7 +17,6 @@ from rag_operator.engine.registry import Registry
 from rag_operator.kube.client import Api, Object
 from tests.cluster.fixtures import Kubernetes
 from tests.support.operator import tenant
-from tests.support.sockets import all_closed
 
 pytestmark = pytest.mark.integration
 NOTE = "someone.example/note"
@@ -82,7 +81,7 @@ async def test_a_changed_label_wakes_the_guests_and_nothing_else_does(
     def change(*arguments: str) -> None:
         api.kubectl(*arguments[:1], "namespace", api_namespace, "--overwrite", *arguments[1:])
 
-    async with all_closed(), noticing(api, api_namespace, named=named) as (queue, labels):
+    async with noticing(api, api_namespace, named=named) as (queue, labels):
         await woken(queue)
         change("label", "rag.example/tenants=true")
         await woken(queue)

@@ -20,7 +20,6 @@ from rag_operator.kube.client import Api
 from rag_operator.stores.database import Databases
 from rag_operator.stores.errors import Superseded
 from tests.support.operator import HANDBOOK, World, eventually, pipeline, tenant
-from tests.support.sockets import all_closed
 
 pytestmark = pytest.mark.integration
 BUMP = SQL("UPDATE {}.leader SET epoch = epoch + 1, holder = 'somebody else' RETURNING epoch")
@@ -30,12 +29,11 @@ EPOCH = SQL("SELECT epoch FROM {}.leader")
 @pytest.fixture
 async def context(here: World) -> AsyncIterator[Context]:
     """What a replica works with; it has no election, so that a test says whether it may write."""
-    async with all_closed():
-        api = await Api.connect(str(here.kubeconfig))
-        settings = from_environment({"RAG_OPERATOR_NAMESPACE": here.namespace}, "0.1.0")
-        async with Databases("a-replica") as databases:
-            yield context_of(settings, api, databases)
-        await api.close()
+    api = await Api.connect(str(here.kubeconfig))
+    settings = from_environment({"RAG_OPERATOR_NAMESPACE": here.namespace}, "0.1.0")
+    async with Databases("a-replica") as databases:
+        yield context_of(settings, api, databases)
+    await api.close()
 
 
 async def test_it_binds_anew_only_once_it_may_write(here: World, database: str, context: Context) -> None:
