@@ -31,7 +31,7 @@ def forwarded(using: Tools, namespace: str, target: str, port: int = 8000) -> It
         yield f"http://127.0.0.1:{found[1]}"
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 def api_key(using: Tools, namespace: str, tenant: str) -> str:

@@ -88,7 +88,7 @@ def alone(using: Tools) -> Iterator[None]:
     there = using.get("deployment", RELEASE, SYSTEM)
     if there:
         using.kubectl("scale", name, "-n", SYSTEM, "--replicas=0")
-        using.kubectl("wait", "--for=delete", "pods", "-l", SELECTOR, "-n", SYSTEM, "--timeout=60s")
+        using.kubectl("wait", "--for=delete", "pods", "-l", SELECTOR, "-n", SYSTEM, "--timeout=180s")
     try:
         yield
     finally:

@@ -123,5 +123,5 @@ async def test_a_long_query_delays_dropping_but_nobody_else(world: World, swappe
         began = time.monotonic()
         with pytest.raises(StoreTrouble, match="lock timeout"):
             await step(world, row, first)
-        assert time.monotonic() - began < LOCK_TIMEOUT + 2
+        assert time.monotonic() - began < 4 * LOCK_TIMEOUT
     assert (await step(world, row, first)).retired
