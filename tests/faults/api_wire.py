@@ -70,6 +70,8 @@ class ApiWire:
             return cut(request)
         if self.weather and (instead := await self.weather(request, self._forward)):
             return instead
+        if request.method in WRITES:
+            await request.read()  # it has left with its last byte, which who is frozen before would send too late
         if request.method in WRITES and not any(part in request.path for part in NOT_COUNTED):
             fault, counted = self._script.leaves(f"{request.method} {request.path}"), True
         if fault is Fault.DIE_BEFORE:

@@ -120,7 +120,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - name: POD_NAME
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
 - name: RAG_OPERATOR_NAMESPACE
-  value: {{ .Release.Namespace }}
+  value: {{ .Release.Namespace | quote }}
 - name: RAG_OPERATOR_LEASE_NAME
   value: {{ include "rag-operator.name" . }}
 - name: RAG_OPERATOR_WATCH_NAMESPACES

@@ -16,7 +16,7 @@ from rag_operator.api import GROUP
 from rag_operator.kube.claim import claimed
 from rag_operator.kube.client import Api, Object
 from rag_operator.kube.errors import ConflictError, RefusedError
-from rag_operator.kube.kinds import SECRET, Kind, kind_of
+from rag_operator.kube.kinds import CLAIM, SECRET, Kind, kind_of
 from rag_operator.kube.merged import MERGED, Names, Place, key_of
 
 ANNOTATION_APPLIED = f"{GROUP}/applied"
@@ -218,6 +218,8 @@ def _require_ours(kind: Kind, live: Object, meta: Mapping[str, Any]) -> None:
     wanted = {str(owner["uid"]) for owner in meta.get("ownerReferences", [])}
     if not wanted or wanted & _owners(live):
         return
+    if kind is CLAIM and not _owners(live):
+        return  # what a policy of Retain has kept is taken on as it is
     name = f"{kind.kind} {meta['namespace']}/{meta['name']}"
     if _owner_names(live) & _owner_names({"metadata": meta}):
         raise FormerChildError(f"{name} is left of a deleted resource of the same name; Kubernetes is removing it")

@@ -58,6 +58,8 @@ class Api:
         else:
             config.load_incluster_config(client_configuration=configuration)
         configuration.retries = None
+        # No bound: watches and workers are counted elsewhere, and the Lease's calls wait behind nobody's.
+        configuration.connection_pool_maxsize = 0
         # Else each call looks for a ~/.netrc, in a thread. A proxy to the API server is the kubeconfig's to name.
         configuration.client_session_kwargs = {"trust_env": False}
         return cls(configuration)

@@ -74,4 +74,14 @@ MUTATIONS = (
         f"{SECRETS}::test_our_owner_comes_back_as_it_was_beside_another",
         api=True,
     ),
+    Mutation(
+        "a volume that was kept is another's",
+        "who changes Retain to Delete is told to delete the volume, and nothing is bound any more",
+        APPLY,
+        "    if kind is CLAIM and not _owners(live):\n",
+        "    if False:\n",
+        "integration/operator/test_a_policy_takes_the_volume_along_or_leaves_it.py"
+        "::test_a_changed_policy_takes_the_volume_along_and_leaves_it_again",
+        api=True,
+    ),
 )

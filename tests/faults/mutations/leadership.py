@@ -74,4 +74,13 @@ MUTATIONS = (
         "::test_who_leads_takes_it_back_to_let_tenants_of_a_refused_pipeline_go",
         api=True,
     ),
+    Mutation(
+        "calls wait for a connection behind watches",
+        "from 34 watched namespaces on no leader renews its Lease",
+        f"{OPERATOR}/kube/client.py",
+        "        configuration.connection_pool_maxsize = 0\n",
+        "",
+        "integration/kube/test_calls_wait_behind_no_watch.py::test_calls_wait_behind_no_watch",
+        api=True,
+    ),
 )

@@ -29,9 +29,11 @@ class Helm:
         given = json.dumps(values or {})
         return subprocess.run(command, input=given, capture_output=True, text=True, timeout=60, check=False)
 
-    def template(self, values: Mapping[str, Any] | None = None, release: str = "rag-operator") -> list[Object]:
-        """The manifests of an installation into the namespace rag-system."""
-        done = self.run("template", release, str(CHART), "--namespace", "rag-system", values=values)
+    def template(
+        self, values: Mapping[str, Any] | None = None, release: str = "rag-operator", namespace: str = "rag-system"
+    ) -> list[Object]:
+        """The manifests of an installation."""
+        done = self.run("template", release, str(CHART), "--namespace", namespace, values=values)
         assert done.returncode == 0, done.stderr
         return [document for document in yaml.safe_load_all(done.stdout) if document]
 

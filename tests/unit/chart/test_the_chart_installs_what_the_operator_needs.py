@@ -53,6 +53,17 @@ def test_two_replicas_with_probes_metrics_and_a_disruption_budget(helm: Helm) ->
     assert named(manifests, "Service")["rag-operator-metrics"]["spec"]["ports"][0]["port"] == 9090
 
 
+def test_a_namespace_whose_name_reads_as_a_number_is_no_number(helm: Helm) -> None:
+    manifests = helm.template({"watchNamespaces": ["10023"]}, namespace="10024")
+    assert {manifest["metadata"]["namespace"] for manifest in manifests if "namespace" in manifest["metadata"]} == {
+        "10023",
+        "10024",
+    }
+    (subject,) = named(manifests, "RoleBinding")["rag-operator"]["subjects"]
+    assert subject["namespace"] == "10024"
+    assert environment(manifests)["RAG_OPERATOR_NAMESPACE"] == "10024"
+
+
 def test_monitors_are_made_only_where_they_are_asked_for(helm: Helm) -> None:
     kinds = {"ServiceMonitor", "PrometheusRule"}
     assert not kinds & {manifest["kind"] for manifest in helm.template()}
