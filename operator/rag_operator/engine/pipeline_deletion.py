@@ -15,6 +15,7 @@ from rag_operator.engine.context import Context
 from rag_operator.engine.deletion import PERIOD, terminating
 from rag_operator.engine.finalizer import drop_finalizer
 from rag_operator.engine.queue import Key, pipeline_key
+from rag_operator.engine.volume import settle_volume
 from rag_operator.kube.client import Object
 from rag_operator.kube.kinds import PIPELINE, TENANT
 
@@ -34,7 +35,7 @@ class PipelineDeletion:
             shown = ", ".join(remaining[:3]) + (f" and {len(remaining) - 3} more" if len(remaining) > 3 else "")
             await self._say(live, f"{len(remaining)} tenants still use this pipeline ({shown}): delete them first")
             return PERIOD
-        goes = live["spec"].get("deletionPolicy") == "Delete" and "managed" in live["spec"].get("database", {})
+        goes = await settle_volume(self._context.api, live)
         message = "the managed database's volume goes with the pipeline" if goes else "the catalog stays where it is"
         changed = last_change(live, ("spec", "deletionPolicy"))
         audit.record(self._context, PIPELINE, live, Entry(Action.RELEASED, message, "spec.deletionPolicy", changed))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults.mutations import cluster, data, drift, engine, ingestion, leadership, scope
+from tests.faults.mutations import cluster, data, drift, engine, ingestion, leadership, scope, volumes
 from tests.faults.mutations.mutation import Mutation
 
 __all__ = ["MUTATIONS", "Mutation"]
@@ -15,4 +15,5 @@ MUTATIONS = (
     *drift.MUTATIONS,
     *ingestion.MUTATIONS,
     *scope.MUTATIONS,
+    *volumes.MUTATIONS,
 )
