@@ -66,9 +66,10 @@ async def _allows(context: Context, pipeline: Object, namespace: str) -> bool:
 async def close(context: Context, key: Key, live: Object) -> bool:
     """Close a tenant that its pipeline no longer takes, and keep its data; True when nothing is left to do.
 
-    Keys are refused, the ingestion login is shut, CronJob and Jobs go. Nothing was made for one without our finalizer.
+    Keys are refused, the ingestion login is shut, CronJob and Jobs go. Nothing was made for one without our finalizer,
+    unless an uninstall or its author took it off: then the status, which users can't write, knows the catalog.
     """
-    if FINALIZER not in live["metadata"].get("finalizers", []):
+    if FINALIZER not in live["metadata"].get("finalizers", []) and not live.get("status", {}).get("catalogID"):
         return True
     try:
         await _deactivate(context, key, live)
@@ -86,9 +87,9 @@ async def _deactivate(context: Context, key: Key, live: Object) -> None:
         return
     async with context.transaction(binding) as tx:
         row = await read_tenant(tx, key.namespace, key.name)
-        if row is None or row.uid != live["metadata"]["uid"]:
+        if row is None or not row.is_of(live["metadata"]["uid"]):
             return
-        await deactivate(tx, key.namespace, key.name)
+        await deactivate(tx, key.namespace, key.name, live["metadata"]["uid"])
     if row.state == ACTIVE:
         message = "answers are closed, since the pipeline no longer takes tenants of this namespace; the data stay"
         entry = Entry(Action.CLOSED, message, details={"incarnation": str(row.id)})

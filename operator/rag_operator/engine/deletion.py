@@ -116,11 +116,11 @@ class TenantDeletion:
         uid = live["metadata"]["uid"]
         async with self._context.transaction(binding) as tx:
             row = await read_tenant(tx, key.namespace, key.name)
-            if row is not None and row.uid == uid:
-                await deactivate(tx, key.namespace, key.name)
+            if row is not None and row.is_of(uid):
+                await deactivate(tx, key.namespace, key.name, uid)
         if row is None:
             return await self._gone(live, binding)
-        if row.uid != uid:
+        if not row.is_of(uid):
             return True
         part = {"catalog_id": str(binding.catalog.catalog), "db_schema": row.schema}
         if not await stop_ingestion(self._context.api, live):

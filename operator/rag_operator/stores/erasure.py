@@ -27,7 +27,7 @@ LOCK_TIMEOUT = 2.0
 """Seconds that dropping waits for a reader: others queue behind it meanwhile."""
 
 _CLOSE = SQL("UPDATE {c}.pointer SET open = false WHERE tenant = %s AND open")
-_LEAVE = SQL("UPDATE {c}.tenant SET state = %s, api_keys = DEFAULT, changed_at = now() WHERE id = %s")
+_LEAVE = SQL("UPDATE {c}.tenant SET state = %s, uid = %s, api_keys = DEFAULT, changed_at = now() WHERE id = %s")
 _NO_LOGIN = SQL("ALTER ROLE {role} NOLOGIN")
 _SESSIONS = "SELECT pid FROM pg_stat_activity WHERE usename = %s"
 _JOIN = SQL("GRANT {role} TO CURRENT_USER WITH INHERIT TRUE, SET FALSE")
@@ -48,9 +48,12 @@ _LEFT_ROWS = SQL("SELECT count(*) AS n FROM {c}.{table} WHERE tenant BETWEEN %s 
 _LEFT_ROW = SQL("SELECT count(*) AS n FROM {c}.tenant WHERE id BETWEEN %s AND %s")
 
 
-async def deactivate(tx: Transaction, namespace: str, name: str) -> TenantRow | None:
-    """Close the tenant at once: keys and ingestion are refused. Its data stays. None: no such tenant."""
-    return await _leave(tx, namespace, name, DEACTIVATED)
+async def deactivate(tx: Transaction, namespace: str, name: str, uid: str = "") -> TenantRow | None:
+    """Close the tenant at once: keys and ingestion are refused. Its data stays. None: no such tenant.
+
+    A row that is bound to no RagTenant is bound to `uid`, since only of a live one is it known whose it is.
+    """
+    return await _leave(tx, namespace, name, DEACTIVATED, uid)
 
 
 async def retain(tx: Transaction, namespace: str, name: str) -> TenantRow | None:
@@ -58,19 +61,19 @@ async def retain(tx: Transaction, namespace: str, name: str) -> TenantRow | None
     return await _leave(tx, namespace, name, RETAINED)
 
 
-async def _leave(tx: Transaction, namespace: str, name: str, state: str) -> TenantRow | None:
+async def _leave(tx: Transaction, namespace: str, name: str, state: str, uid: str = "") -> TenantRow | None:
     row = await read_tenant(tx, namespace, name)
     if row is None or row.state == ERASING:
         return row
     if row.state not in (state, RETAINED) or row.open or row.api_keys:
-        await _close(tx, row, state)
+        await _close(tx, row, state, uid)
     await _shut_login(tx, row.ingestion, (await read_roles(tx, row))[row.ingestion])
     return await read_tenant(tx, namespace, name)
 
 
-async def _close(tx: Transaction, row: TenantRow, state: str) -> None:
+async def _close(tx: Transaction, row: TenantRow, state: str, uid: str = "") -> None:
     await tx.change(_CLOSE, [row.id])
-    await tx.change(_LEAVE, [state, row.id])
+    await tx.change(_LEAVE, [state, row.uid or uid, row.id])
     await tell_pods(tx, row.id)
 
 

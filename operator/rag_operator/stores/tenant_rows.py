@@ -78,6 +78,13 @@ class TenantRow:
     mark: int
     """Another, whenever anything of the above is."""
 
+    def is_of(self, uid: str) -> bool:
+        """Whether it is this RagTenant's, of its name: after a catalog was taken over, any that is live is.
+
+        One that was kept is nobody's until it is adopted.
+        """
+        return self.uid == uid or (self.uid == "" and self.state == ACTIVE)
+
     def names(self, catalog: CatalogNames) -> TenantNames:
         """The names that the contract derives for it."""
         return TenantNames(catalog, self.id, self.name)

@@ -176,7 +176,7 @@ def _check_claim(row: TenantRow, request: TenantRequest) -> None:
         )
     if row.state == DEACTIVATED and row.uid == request.uid:
         return  # its pipeline did not take it for a while
-    if request.adopt == row.id or (row.state == ACTIVE and row.uid in (request.uid, "")):
+    if request.adopt == row.id or (row.state == ACTIVE and row.is_of(request.uid)):
         return
     raise StoreProblem(
         Reason.RETAINED_DATA,

@@ -100,7 +100,7 @@ IDENTITY = (
         "a tenant is known by its name",
         "one that was made anew is given its predecessor's data",
         f"{STORES}/tenants.py",
-        """(row.state == ACTIVE and row.uid in (request.uid, "")):""",
+        """(row.state == ACTIVE and row.is_of(request.uid)):""",
         "row.state == ACTIVE:",
         f"{TENANT}::test_a_tenant_that_was_recreated_behind_our_back_does_not_inherit_data",
     ),

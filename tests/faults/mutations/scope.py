@@ -8,6 +8,7 @@ OPERATOR = "operator/rag_operator"
 TENANTS = "integration/operator/test_tenants_in_other_namespaces.py"
 LET_GO = "integration/operator/test_nobody_is_let_go_before_answers_are_closed.py"
 FIRST = "integration/operator/test_a_pipeline_waits_for_its_guests_from_their_first_moment.py"
+LEFT_OPEN = "integration/operator/test_what_a_tenant_left_open_is_closed_for_it_as_its_own.py"
 BUILD = "unit/build/test_tenants_in_other_namespaces.py"
 
 MUTATIONS = (
@@ -33,9 +34,45 @@ MUTATIONS = (
         "a tenant that is no longer allowed answers on",
         "an allow-list that is withdrawn withdraws nothing",
         f"{OPERATOR}/engine/allowance.py",
-        "        await deactivate(tx, key.namespace, key.name)\n",
+        """        await deactivate(tx, key.namespace, key.name, live["metadata"]["uid"])\n""",
         "",
         f"{TENANTS}::test_a_label_opens_and_closes_at_once_and_the_data_stay",
+        api=True,
+    ),
+    Mutation(
+        "a guest that was taken over is closed as another's",
+        "a pipeline that was made anew without its namespace goes on answering with its old keys",
+        f"{OPERATOR}/engine/allowance.py",
+        """not row.is_of(live["metadata"]["uid"]):""",
+        """row.uid != live["metadata"]["uid"]:""",
+        f"{LEFT_OPEN}::test_a_guest_that_the_pipeline_which_took_over_does_not_take_is_closed_and_may_come_back",
+        api=True,
+    ),
+    Mutation(
+        "what was taken over is closed without a word whose it was",
+        "a guest that is allowed again is told that its own data are an earlier tenant's",
+        f"{OPERATOR}/stores/erasure.py",
+        "[state, row.uid or uid, row.id]",
+        "[state, row.uid, row.id]",
+        f"{LEFT_OPEN}::test_a_guest_that_the_pipeline_which_took_over_does_not_take_is_closed_and_may_come_back",
+        api=True,
+    ),
+    Mutation(
+        "a tenant that was taken over is deleted as another's",
+        "its finalizer comes off, and its data are neither kept nor erased nor told of",
+        f"{OPERATOR}/engine/deletion.py",
+        "        if not row.is_of(uid):\n",
+        "        if row.uid != uid:\n",
+        f"{LEFT_OPEN}::test_a_tenant_that_goes_before_the_pipeline_which_took_over_looks_at_it_is_closed_and_told_of",
+        api=True,
+    ),
+    Mutation(
+        "nothing was made for a guest without our finalizer",
+        "one that is refused between uninstall and reinstall answers on",
+        f"{OPERATOR}/engine/allowance.py",
+        """ and not live.get("status", {}).get("catalogID"):""",
+        ":",
+        f"{LEFT_OPEN}::test_a_guest_that_is_refused_while_no_operator_is_installed_is_closed_by_the_next",
         api=True,
     ),
     Mutation(

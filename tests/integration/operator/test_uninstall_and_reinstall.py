@@ -18,7 +18,8 @@ def _finalizers(here: World) -> list[str]:
     return [one for kind, name in KINDS for one in (here.get(kind, name) or {})["metadata"].get("finalizers", [])]
 
 
-def _release(here: World) -> str:
+def release(here: World) -> str:
+    """Take the finalizers off as an uninstall does; what it says."""
     done = subprocess.run(
         [sys.executable, "-m", "rag_operator", "release"],
         env=here.replicas[0].environment,
@@ -39,7 +40,7 @@ def test_released_resources_go_at_once_and_reinstalled_ones_are_taken_up_as_they
     here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected")
     assert len(_finalizers(here)) == 2
     first.stop()
-    said = _release(here)
+    said = release(here)
     assert "RagTenant" in said and "RagPipeline" in said
     assert _finalizers(here) == []
     mark = here.api.audit.mark()
@@ -51,7 +52,7 @@ def test_released_resources_go_at_once_and_reinstalled_ones_are_taken_up_as_they
     changed = {write.resource for write in here.api.audit.writes(mark, user=here.user)}
     assert changed <= {"ragpipelines", "ragtenants", "leases", "events"}, "no child is touched"
     second.stop()
-    _release(here)
+    release(here)
     here.kubectl("delete", "ragtenant", "acme", "--timeout=180s")
     here.kubectl("delete", "ragpipeline", "support", "--timeout=180s")
 
