@@ -36,24 +36,26 @@ async def list_children(context: Context) -> dict[Key, Children]:
 
 
 async def catalog_marks(context: Context) -> dict[Key, int]:
-    """What each tenant's catalog says of it; a database that doesn't answer soon is left out."""
+    """What each tenant's catalog says of it; a database that doesn't, or not soon, is left out."""
     room = asyncio.Semaphore(AT_ONCE)
 
     async def read(pipeline: Key, binding: Binding) -> dict[Key, int]:
-        async with room:
-            return await _marks(context, pipeline, binding)
+        try:
+            async with room:
+                return await _marks(context, pipeline, binding)
+        except (StoreProblem, StoreTrouble) as trouble:
+            log.warning("resync: the catalog of %s can't be read: %s", pipeline, trouble)
+        except Exception:  # boundary: one database's trouble is its own
+            log.exception("resync: the catalog of %s can't be read", pipeline)
+        return {}
 
     found = await asyncio.gather(*(read(*one) for one in context.bindings.items()))
     return {key: mark for marks in found for key, mark in marks.items()}
 
 
 async def _marks(context: Context, pipeline: Key, binding: Binding) -> dict[Key, int]:
-    try:
-        async with context.transaction(binding, SOON) as tx:
-            rows, leases = await glance(tx), await read_leases(tx)
-    except (StoreProblem, StoreTrouble) as trouble:
-        log.warning("resync: the catalog of %s can't be read: %s", pipeline, trouble)
-        return {}
+    async with context.transaction(binding, SOON) as tx:
+        rows, leases = await glance(tx), await read_leases(tx)
     marks = {Key("tenant", row.namespace, row.name): catalog_mark(row, leases) for row in rows}
     # Another's catalog may keep data of a tenant's name.
     return {key: mark for key, mark in marks.items() if context.registry.pipeline_of(key) == pipeline}

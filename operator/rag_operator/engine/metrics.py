@@ -19,6 +19,7 @@ ERRORS = Counter(
 PROMOTIONS = Counter("rag_operator_promotions_total", "Revisions promoted.")
 WATCH_STALE = Gauge("rag_operator_watch_stale_objects", "Objects that a list shows and the watch has not delivered.")
 RESYNCS = Counter("rag_operator_resyncs_total", "Full resyncs begun.")
+RESYNC_FAILURES = Counter("rag_operator_resync_failures_total", "Full resyncs that failed, and were begun anew.")
 RESYNC_SECONDS = Histogram(
     "rag_operator_resync_seconds",
     "Duration of a full resync's lists.",

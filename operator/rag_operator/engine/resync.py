@@ -74,15 +74,24 @@ class Resync:
         async with asyncio.TaskGroup() as group:
             check: asyncio.Task[None] | None = None
             while True:
-                try:
-                    listed = await self.once()
-                except (TransientError, PermanentError) as error:
-                    log.warning("resync: %s", error)
+                listed = await self._round()
+                if listed is None:
                     await asyncio.sleep(RETRY)
                     continue
                 if check is None or check.done():
                     check = group.create_task(self._delivery.check(listed))
                 await asyncio.sleep(self._context.settings.resync_seconds)
+
+    async def _round(self) -> dict[Key, str] | None:
+        """As `once`; None where it failed."""
+        try:
+            return await self.once()
+        except (TransientError, PermanentError) as error:
+            log.warning("resync: %s", error)
+        except Exception:  # boundary: what one round meets ends no term
+            log.exception("resync failed")
+        metrics.RESYNC_FAILURES.inc()
+        return None
 
     async def once(self) -> dict[Key, str]:
         """One pass; returns the version of all that is there.

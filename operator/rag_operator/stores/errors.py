@@ -47,12 +47,24 @@ _REFUSED = re.compile(
 )
 _NO_DATABASE = re.compile(r"database \".*\" does not exist")
 _UNTRUSTED = re.compile(r"certificate verify failed|does not match host name")
+_OTHER_WRITER = re.compile(r"^tuple concurrently (updated|deleted)")
 _BUSY = (errors.LockNotAvailable, errors.QueryCanceled, errors.SerializationFailure, errors.DeadlockDetected)
+_ABOUT_ITSELF = (
+    errors.UndefinedTable,
+    errors.UndefinedColumn,
+    errors.UndefinedFunction,
+    errors.UndefinedObject,
+    errors.InvalidSchemaName,
+    errors.InternalError_,
+    errors.DataCorrupted,
+    errors.IndexCorrupted,
+)
+"""They name relations, functions, roles and blocks of files."""
 
 
 @contextlib.contextmanager
 def translated(address: DatabaseAddress) -> Iterator[None]:
-    """Turn psycopg's errors and expired deadlines into ours. What is a bug of ours (syntax, types) passes as it is."""
+    """Turn psycopg's errors, whichever, and expired deadlines into ours."""
     try:
         yield
     except (PermanentError, TransientError):
@@ -60,13 +72,10 @@ def translated(address: DatabaseAddress) -> Iterator[None]:
     except TimeoutError as error:
         raise StoreTrouble(f"database {address.where} did not answer in time; it is tried again") from error
     except psycopg.Error as error:
-        known = _known(error, address)
-        if known is None:
-            raise
-        raise known from error
+        raise _ours(error, address) from error
 
 
-def _known(error: psycopg.Error, address: DatabaseAddress) -> Exception | None:
+def _ours(error: psycopg.Error, address: DatabaseAddress) -> StoreProblem | StoreTrouble:
     said = _first_line(error)
     if isinstance(error, errors.InsufficientPrivilege):
         return StoreProblem(
@@ -82,11 +91,21 @@ def _known(error: psycopg.Error, address: DatabaseAddress) -> Exception | None:
         )
     if isinstance(error, _BUSY):
         return StoreTrouble(f"database {address.where} was busy: {said}; it is tried again")
-    if isinstance(error, errors.UniqueViolation):
+    if isinstance(error, errors.UniqueViolation) or _OTHER_WRITER.search(said):
         return StoreTrouble(f"database {address.where}: another writer was first: {said}", Reason.RECONCILING)
     if isinstance(error, psycopg.OperationalError):
         return _unreachable(said, address)
-    return None
+    return _unsuitable(error, address)
+
+
+def _unsuitable(error: psycopg.Error, address: DatabaseAddress) -> StoreTrouble:
+    """Of what may be anything only such words are passed on as never hold a value."""
+    what = _first_line(error) if isinstance(error, _ABOUT_ITSELF) else "its log says what"
+    return StoreTrouble(
+        f"database {address.where} can't do what is needed: {what} ({type(error).__name__}); repair what is missing or "
+        "damaged there, or restore a backup; it is tried again",
+        Reason.DATABASE_UNSUITABLE,
+    )
 
 
 def _unreachable(said: str, address: DatabaseAddress) -> StoreTrouble:

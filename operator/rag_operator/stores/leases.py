@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from psycopg.rows import DictRow
 from psycopg.sql import SQL
@@ -12,8 +11,11 @@ from psycopg.sql import SQL
 from rag_operator.stores.transaction import Transaction
 
 _LEASES = SQL("""
-SELECT pod, applied, pinned, failures, expires_at, expires_at > now() AS live FROM {c}.reader_lease ORDER BY pod
+SELECT pod, applied, pinned, expires_at > now() AS live, CASE WHEN jsonb_typeof(failures) = 'object'
+  THEN (SELECT jsonb_object_agg(key, coalesce(value, '')) FROM jsonb_each_text(failures)) END AS failures
+FROM {c}.reader_lease ORDER BY pod
 """)
+"""Any query login may write any JSON there, and times for which Python has no value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,6 @@ class Lease:
     pinned: int
     failures: Mapping[str, str]
     """What keeps the pod from serving, by name (an embedding profile, a tenant)."""
-    expires_at: datetime
     live: bool
 
 
@@ -35,7 +36,7 @@ async def read_leases(tx: Transaction) -> list[Lease]:
 
 
 def _lease(row: DictRow) -> Lease:
-    return Lease(**{**row, "failures": {str(key): str(value) for key, value in row["failures"].items()}})
+    return Lease(**{**row, "failures": row["failures"] or {}})
 
 
 def holding_back(leases: list[Lease], promotion: int) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults.mutations import cluster, data, drift, engine, ingestion, leadership, scope, volumes
+from tests.faults.mutations import cluster, data, databases, drift, engine, ingestion, leadership, scope, volumes
 from tests.faults.mutations.mutation import Mutation
 
 __all__ = ["MUTATIONS", "Mutation"]
@@ -12,6 +12,7 @@ MUTATIONS = (
     *cluster.MUTATIONS,
     *leadership.MUTATIONS,
     *data.MUTATIONS,
+    *databases.MUTATIONS,
     *drift.MUTATIONS,
     *ingestion.MUTATIONS,
     *scope.MUTATIONS,

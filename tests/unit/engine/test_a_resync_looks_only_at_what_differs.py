@@ -20,7 +20,7 @@ ROW = TenantRow(
     shard=0, api_keys=("k",), config={}, credential_version="v", schema_version=1, changed_at=WHEN, laid=True,
     open=True, active=1, shape={}, version=3, token="t", promotion=4, seq=9, summary={"deadLetters": 0}, mark=11,
 )  # fmt: skip
-LEASE = Lease("pod-0", applied=4, pinned=4, failures={}, expires_at=WHEN, live=True)
+LEASE = Lease("pod-0", applied=4, pinned=4, failures={}, live=True)
 
 
 def settled() -> Settled:
@@ -86,7 +86,7 @@ def test_who_was_just_looked_at_is_the_last_in_turn() -> None:
         ({"mark": 12}, [LEASE]),
         ({}, []),
         ({"promotion": 5}, [LEASE]),
-        ({}, [Lease("pod-0", 4, 4, {str(ROW.id): "no table"}, WHEN, live=True)]),
+        ({}, [Lease("pod-0", 4, 4, {str(ROW.id): "no table"}, live=True)]),
     ],
     ids=["its row", "no pod", "a pod behind", "a probe failed"],
 )

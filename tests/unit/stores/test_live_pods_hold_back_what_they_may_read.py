@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 
 from rag_operator.api.conditions import Reason
@@ -11,12 +9,9 @@ from rag_operator.stores.errors import StoreProblem
 from rag_operator.stores.leases import Lease, holding_back
 from rag_operator.stores.preflight import _check_server
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
 def lease(pod: str, pinned: int, live: bool = True) -> Lease:
     """A pod whose oldest request began at promotion `pinned`."""
-    return Lease(pod, pinned, pinned, {}, NOW, live)
+    return Lease(pod, pinned, pinned, {}, live)
 
 
 @pytest.mark.parametrize(

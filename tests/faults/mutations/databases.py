@@ -1,0 +1,53 @@
+"""Mutations of what keeps the trouble of one database its own."""
+
+from __future__ import annotations
+
+from tests.faults.mutations.mutation import Mutation
+
+ENGINE = "operator/rag_operator/engine"
+STORES = "operator/rag_operator/stores"
+TOLD = "integration/stores/test_whatever_a_database_answers_is_told.py"
+LEFT_OUT = "integration/stores/test_a_resync_leaves_out_what_cannot_be_read.py"
+
+MUTATIONS = (
+    Mutation(
+        "what a database answers is raised as it is where it isn't known",
+        "a table that was dropped is told to nobody, and ends what doesn't expect it",
+        f"{STORES}/errors.py",
+        "    return _unsuitable(error, address)\n",
+        "    raise error\n",
+        f"{TOLD}::test_what_is_not_known_is_told_without_its_values[a bad value]",
+    ),
+    Mutation(
+        "whatever a database answers is told word for word",
+        "a condition quotes what was in a statement",
+        f"{STORES}/errors.py",
+        '_first_line(error) if isinstance(error, _ABOUT_ITSELF) else "its log says what"',
+        "_first_line(error)",
+        f"{TOLD}::test_what_is_not_known_is_told_without_its_values[a bad value]",
+    ),
+    Mutation(
+        "what pods write of themselves is taken to be as ours write it",
+        "whoever has a query login holds up every tenant of the pipeline",
+        f"{STORES}/leases.py",
+        "CASE WHEN jsonb_typeof(failures) = 'object'",
+        "CASE WHEN true",
+        f"{TOLD}::test_a_lease_is_read_whatever_a_pod_has_written_there[a list]",
+    ),
+    Mutation(
+        "a resync fails with one of its catalogs",
+        "nothing that went unheard is mended, of any tenant of any database",
+        f"{ENGINE}/fleet.py",
+        "        except Exception:  # boundary",
+        "        except TimeoutError:  # boundary",
+        f"{LEFT_OUT}::test_a_catalog_that_meets_something_unheard_of_is_left_out",
+    ),
+    Mutation(
+        "a term ends with a resync that fails",
+        "the operator starts again and again, and fails at the same",
+        f"{ENGINE}/resync.py",
+        "        except Exception:  # boundary",
+        "        except TimeoutError:  # boundary",
+        f"{LEFT_OUT}::test_a_round_that_meets_something_unheard_of_is_followed_by_another",
+    ),
+)

@@ -1,0 +1,66 @@
+"""What a pipeline's database gives or refuses ends nothing of another pipeline's, and nobody's term."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from rag_operator.kube.kinds import LEASE
+from tests.support.looks import observed
+from tests.support.operator import HANDBOOK, OperatorProcess, World, eventually, pipeline, tenant
+from tests.support.postgres import Server
+from tests.support.rights import HOME
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        ("INSERT INTO {c}.reader_lease VALUES ('a', 1, 1, '[]', now() + interval '1 hour')", "AsExpected"),
+        ("INSERT INTO {c}.reader_lease VALUES ('a', 1, 1, '{{}}', 'infinity')", "AsExpected"),
+        ("DROP TABLE {c}.reader_lease", "DatabaseUnsuitable"),
+    ],
+    ids=["failures that are none", "a time that Python has none for", "a table that is gone"],
+)
+def test_tenants_of_another_are_mended_by_the_same_leader(
+    here: World, postgres_server: Server, database: str, harm: str, reason: str
+) -> None:
+    replica = here.operator(resync_seconds="2")
+    other = postgres_server.create_database(f"other_{uuid4().hex[:8]}")
+    here.apply(here.database_secret(database), here.database_secret(other, "other"), HANDBOOK)
+    here.apply(pipeline(), pipeline("sales", database={"secretRef": {"name": "other"}}))
+    here.apply(tenant(suspend=True), tenant("spare", "sales", suspend=True))
+    for name in ("acme", "spare"):
+        here.wait_condition("ragtenant", name, "DatabaseReady", "AsExpected")
+    led = leader(here)
+    catalog = f"rag_{here.catalog().hex[:12]}"
+    with psycopg.connect(database, autocommit=True) as admin:
+        admin.execute(f"SET ROLE {catalog}_owner")
+        admin.execute(harm.format(c=catalog))
+    rounds(replica)
+    assert replica.lives()
+    here.kubectl("delete", "cronjob", "spare-ingest")
+    eventually(lambda: here.has("cronjob/spare-ingest"), "a resync looks at the other's tenant")
+    assert replica.lives()
+    assert leader(here) == led
+    here.apply(tenant(suspend=True, displayName="changed"))
+    observed(here, "ragtenant", "acme")
+    assert here.condition("ragtenant", "acme", "DatabaseReady")["reason"] == reason
+
+
+def leader(here: World) -> tuple[str, int]:
+    """Who leads, and how often that has changed."""
+    spec = here.api.client.get(LEASE.path(HOME, here.namespace))["spec"]
+    return spec["holderIdentity"], spec["leaseTransitions"]
+
+
+def rounds(replica: OperatorProcess, count: int = 2) -> None:
+    """So many resyncs that begin from now on have ended, if it lives."""
+    before = replica.scrape().of("rag_operator_resyncs_total")
+    eventually(
+        lambda: not replica.lives() or replica.scrape().of("rag_operator_resyncs_total") > before + count,
+        "so many resyncs",
+    )
