@@ -62,7 +62,7 @@ def _paths() -> dict[str, Any]:
         "/v1/models": {
             "get": {
                 "summary": "The model that answers",
-                "responses": {"200": _json("The list", schemas.ModelList)} | _errors("401", "500"),
+                "responses": {"200": _json("The list", schemas.ModelList)} | _errors("401", "500", "503"),
             }
         },
         "/healthz": _open("Whether the process lives", "200"),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rag_runtime.answer.errors import UnauthenticatedError
+from rag_runtime.answer.errors import UnauthenticatedError, UnavailableError
 from rag_runtime.answer.path import Path
 from rag_runtime.answer.telemetry import Telemetry
 from rag_runtime.answer.work import Ask, Done, Event, Reply, Sources, Text
@@ -37,10 +37,12 @@ class Desk:
     top_k: int
 
     def tenant_of(self, request: Request) -> Tenant:
-        """The tenant that the request's key belongs to. Raises UnauthenticatedError."""
+        """The tenant that the request's key belongs to. Raises UnauthenticatedError, UnavailableError."""
         trace = trace_of(request)
         with self.telemetry.stage("authenticate", trace.timings):
             tenant = self.catalog.by_key(api_key_of(request))
+        if tenant is None and not self.catalog.applied:
+            raise UnavailableError("this pod has not read yet which tenants there are")
         if tenant is None:
             raise UnauthenticatedError("the API key belongs to no tenant of this pipeline", "authorization")
         noted(trace, tenant)

@@ -58,6 +58,14 @@ class Running:
 @asynccontextmanager
 async def serving(config: ServeConfig, pod: str = "pod-0", models: Models | None = None) -> AsyncIterator[Running]:
     """A service that is ready; ended at the end, with its lease given back."""
+    async with started(config, pod, models) as running:
+        await eventually(lambda: _is_ready(running))
+        yield running
+
+
+@asynccontextmanager
+async def started(config: ServeConfig, pod: str = "pod-0", models: Models | None = None) -> AsyncIterator[Running]:
+    """A service that answers, and may not be ready; ended at the end."""
     service = Service(config, models or load_models(config), pod)
     port = free_port()
     server = Server(service, "127.0.0.1", port)
@@ -65,11 +73,19 @@ async def serving(config: ServeConfig, pod: str = "pod-0", models: Models | None
     async with aiohttp.ClientSession() as http:
         running = Running(service, server, f"http://127.0.0.1:{port}", http)
         try:
-            await eventually(lambda: _is_ready(running))
+            await eventually(lambda: _answers(running))
             yield running
         finally:
             server.should_exit = True
             await ended
+
+
+async def _answers(running: Running) -> bool:
+    try:
+        async with running.http.get(f"{running.url}/healthz") as response:
+            return response.status == 200
+    except aiohttp.ClientError:
+        return False
 
 
 async def _is_ready(running: Running) -> bool:

@@ -15,7 +15,7 @@ from rag_runtime.serve import listener as listener_module
 from rag_runtime.serve.catalog import Catalog
 from tests.integration.serve.conftest import Laid
 from tests.integration.serve.laying import Doc
-from tests.integration.serve.running import Running, eventually, serving
+from tests.integration.serve.running import Running, eventually, serving, started
 from tests.support.catalog import TestCatalog
 
 pytestmark = pytest.mark.integration
@@ -43,6 +43,10 @@ def lease_of(catalog: TestCatalog, pod: str = "pod-0") -> tuple[int, int, dict[s
 async def refused(running: Running, tenant: str) -> bool:
     """Whether the tenant's key is refused."""
     return (await running.post("/v1/search", tenant, question="paid holiday")).status == 401
+
+
+async def answered(running: Running, tenant: str) -> bool:
+    return (await running.post("/v1/search", tenant, question="paid holiday")).status == 200
 
 
 @pytest.fixture
@@ -90,6 +94,24 @@ async def test_a_change_without_a_notification_is_found_by_the_poll(
         assert not await refused(running, "acme")
         due.set()
         await eventually(lambda: refused(running, "acme"))
+
+
+async def test_before_the_catalog_is_read_no_key_is_refused(laid: Laid, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Endpoints lag behind a container that starts anew: clients are told to come again, not that they are nobody."""
+    due, reload = asyncio.Event(), Catalog.reload
+
+    async def held(catalog: Catalog) -> None:
+        await due.wait()
+        await reload(catalog)
+
+    monkeypatch.setattr(Catalog, "reload", held)
+    async with started(laid.config()) as running:
+        early = await running.post("/v1/search", "acme", question="paid holiday")
+        assert (early.status, early.body["error"]["type"]) == (503, "unavailable")
+        assert "retry-after" in early.headers
+        due.set()
+        await eventually(lambda: answered(running, "acme"))
+        assert await refused(running, "nobody")
 
 
 @pytest.mark.usefixtures("unpolled")

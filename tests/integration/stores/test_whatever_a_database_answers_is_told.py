@@ -31,7 +31,13 @@ async def told(world: World, statement: str) -> StoreTrouble:
         "SELECT timestamptz 'infinity'",
         "SELECT 1 / 0",
     ],
-    ids=["a bad value", "bad syntax", "a function's own words", "a time that Python has none for", "a division by zero"],
+    ids=[
+        "a bad value",
+        "bad syntax",
+        "a function's own words",
+        "a time that Python has none for",
+        "a division by zero",
+    ],
 )
 async def test_what_is_not_known_is_told_without_its_values(world: World, statement: str) -> None:
     trouble = await told(world, statement)
@@ -68,7 +74,11 @@ async def test_another_writer_of_a_role_is_waited_out(world: World) -> None:
         ("[]", "infinity", {}),
         ('"text"', "now", {}),
         ("null", "-infinity", {}),
-        (f'{{"a": 1{"0" * 5000}, "b": null, "c": "no table"}}', "now", {"a": "1" + "0" * 5000, "b": "", "c": "no table"}),
+        (
+            f'{{"a": 1{"0" * 5000}, "b": null, "c": "no table"}}',
+            "now",
+            {"a": "1" + "0" * 5000, "b": "", "c": "no table"},
+        ),
     ],
     ids=["a list", "a text", "null", "a number that Python reads not"],
 )

@@ -9,6 +9,7 @@ from rag_operator.stores.errors import StoreProblem
 from rag_operator.stores.leases import Lease, holding_back
 from rag_operator.stores.preflight import _check_server
 
+
 def lease(pod: str, pinned: int, live: bool = True) -> Lease:
     """A pod whose oldest request began at promotion `pinned`."""
     return Lease(pod, pinned, pinned, {}, live)
