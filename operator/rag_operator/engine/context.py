@@ -84,7 +84,8 @@ class Context:
     waiting: dict[Key, dict[Key, None]] = field(default_factory=dict)
     """By pipeline: tenants whose run waits for a slot, the longest first."""
     leaving: dict[str, datetime] = field(default_factory=dict)
-    """By uid: since when this term tries in vain to close the answers of a tenant whose namespace is being deleted."""
+    """By uid: since when this term tries in vain to close the answers of a tenant whose namespace, or whose managed
+    database, is being deleted."""
 
     def begin_term(self) -> None:
         """Forget what an earlier term knew: others may have led meanwhile."""

@@ -21,14 +21,14 @@ from rag_operator.engine.finalizer import drop_finalizer
 from rag_operator.engine.queue import Key, pipeline_key
 from rag_operator.kube.apply import delete_child
 from rag_operator.kube.client import Api, Object
-from rag_operator.kube.kinds import CRON_JOB, JOB, NAMESPACE, PIPELINE, SECRET, TENANT
+from rag_operator.kube.kinds import CRON_JOB, JOB, NAMESPACE, PIPELINE, SECRET, STATEFUL_SET, TENANT
 from rag_operator.stores.erasure import deactivate, erase, prove_erased, retain
 from rag_operator.stores.errors import StoreProblem, StoreTrouble
 from rag_operator.stores.tenants import TenantRow, read_tenant
 
 PERIOD = 5.0
 LAST_TRIES = 20.0
-"""Seconds for a database whose credentials are left in this process only."""
+"""Seconds for a database whose credentials are left in this process only, or that is being deleted itself."""
 TOLD = 1000
 """Of how many deleted tenants, the newest, it is known that all was told."""
 
@@ -95,16 +95,28 @@ class TenantDeletion:
         home = await self._context.api.get(PIPELINE, pipeline.namespace, pipeline.name) if watched else None
         if watched and home is None:
             return f"RagPipeline {pipeline.name} is gone"
-        if not await terminating(self._context, meta["namespace"]):
+        undone = home is not None and await self._is_undone(home)
+        if not undone and not await terminating(self._context, meta["namespace"]):
             return None
+        why = "its pipeline and the managed database are" if undone else "its namespace is"
         cut_off = home is not None and not await self._has_credentials(home)
         if cut_off and self._context.reach(pipeline) is None:
-            return "its namespace is being deleted, and the database's Secret is gone"
+            return f"{why} being deleted, and the database's Secret is gone"
         now = self._context.server_now()
         tried = (now - self._context.leaving.setdefault(meta["uid"], now)).total_seconds()
-        if tried < (LAST_TRIES if cut_off else self._context.settings.leave_grace_seconds):
+        if tried < (LAST_TRIES if cut_off or undone else self._context.settings.leave_grace_seconds):
             return None
-        return f"its namespace is being deleted, and it was tried in vain for {tried:.0f} s"
+        return f"{why} being deleted, and it was tried in vain for {tried:.0f} s"
+
+    async def _is_undone(self, pipeline: Object) -> bool:
+        """Whether a part of its managed database is gone that nothing makes anew, since it is being deleted itself: in
+        the foreground the garbage collector takes children at once, whatever finalizers hold their owner."""
+        meta = pipeline["metadata"]
+        if not meta.get("deletionTimestamp") or "managed" not in pipeline["spec"].get("database", {}):
+            return False
+        name = names.postgres(meta["name"])
+        parts = [await self._context.api.get(kind, meta["namespace"], name) for kind in (SECRET, STATEFUL_SET)]
+        return None in parts
 
     async def _has_credentials(self, pipeline: Object) -> bool:
         meta, reference = pipeline["metadata"], pipeline["spec"].get("database", {}).get("secretRef")

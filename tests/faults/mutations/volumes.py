@@ -1,4 +1,4 @@
-"""Mutations of what decides whether the volume of a managed database goes with its pipeline."""
+"""Mutations of what becomes of a managed database, its volume and its tenants when the pipeline is deleted."""
 
 from __future__ import annotations
 
@@ -33,6 +33,16 @@ MUTATIONS = (
         "    return bool(bound) and ",
         "    return ",
         f"{POLICY}::test_what_an_earlier_pipeline_left_is_not_taken_along_and_is_found_again",
+        api=True,
+    ),
+    Mutation(
+        "a managed database that is gone is waited for",
+        "a pipeline deleted in the foreground and its tenants never go",
+        "operator/rag_operator/engine/deletion.py",
+        "        return None in parts\n",
+        "        return False\n",
+        "integration/operator/test_tenants_of_a_pipeline_deleted_in_the_foreground_are_let_go.py"
+        "::test_tenants_are_released_and_it_is_told",
         api=True,
     ),
 )
