@@ -89,6 +89,29 @@ def test_an_operator_that_dies_before_it_said_so_is_made_up_for(
         eventually(lambda: action in on.here.kubectl("get", "events"), "an Event says so")
 
 
+def test_retained_data_that_were_erased_as_told_are_told_of_though_the_operator_dies(stages: Stages) -> None:
+    with stages() as on:
+        _bound(on)
+        on.apply(tenant())
+        on.here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected")
+        (schema,) = _schemas(on)
+        _delete(on)
+        _gone(on)
+        kept = on.through.wait_audited("DataRetained")["incarnation"]
+        _dies_after_the_commit(on, *ERASING)
+        bare = tenant()
+        on.apply(bare | {"metadata": bare["metadata"] | {"annotations": {"rag-operator.dev/erase-retained": kept}}})
+        eventually(on.script.struck, "it dies")
+        assert (_schemas(on), on.through.audited("DataErased")) == ([], [])
+        on.start()
+        eventually(lambda: on.through.audited("DataErased"), "it is told of")
+        said = on.through.audited("DataErased")[0]
+        assert (said["incarnation"], schema in said["message"]) == (kept, True)
+        eventually(lambda: "DataErased" in on.here.kubectl("get", "events"), "an Event says so")
+        on.here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected")
+        assert _schemas(on) not in ([], [schema]), "it begins anew"
+
+
 def test_data_of_a_tenant_whose_status_never_told_of_it_is_told_of_all_the_same(stages: Stages) -> None:
     with stages() as on:
         _bound(on)

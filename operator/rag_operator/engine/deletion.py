@@ -144,7 +144,7 @@ class TenantDeletion:
             message = f"answers are closed; schema {row.schema} is kept: deletionPolicy of pipeline or tenant is Retain"
             await self._tell(live, Action.DATA_RETAINED, message, {"incarnation": str(row.id)})
             return True
-        if _schema_in(live, binding) != row.schema:
+        if schema_in(live, binding) != row.schema:
             await self._say(live, "answers are closed; the data is being erased", part)
             return False
         return await self._erase(key, live, binding, row)
@@ -160,7 +160,7 @@ class TenantDeletion:
 
     async def _gone(self, live: Object, binding: Binding) -> bool:
         """Where the status says that there were data, whoever erased them may have ended before it was told."""
-        schema = _schema_in(live, binding)
+        schema = schema_in(live, binding)
         if not schema or (live["metadata"]["uid"], Action.DATA_ERASED) in self._told:
             return True
         message = (
@@ -209,7 +209,7 @@ class TenantDeletion:
         await announce.write(self._context, TENANT, live, new)
 
 
-def _schema_in(live: Object, binding: Binding) -> str:
+def schema_in(live: Object, binding: Binding) -> str:
     """The tenant's schema in this catalog, empty where its status, which users can't write, knows none."""
     status = live.get("status", {})
     return str(status.get("schema", "")) if status.get("catalogID") == str(binding.catalog.catalog) else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rag_operator.api import names
 from rag_operator.build.ingest import API_KEY
 from rag_operator.decide.authorship import last_change
@@ -79,14 +81,16 @@ def retired(context: Context, live: Object, revision: int) -> None:
     audit.record(context, TENANT, live, entry)
 
 
-async def erased_retained(context: Context, live: Object, row: TenantRow, emptied: str) -> None:
+async def erased_retained(
+    context: Context, live: Object, schema: str, emptied: str, details: Mapping[str, str | int]
+) -> None:
     """What an earlier tenant of the name left is gone, because an annotation named it. `emptied`: so is its cache."""
     changed = last_change(live, ("metadata", "annotations", ANNOTATION_ERASE))
     entry = Entry(
         Action.DATA_ERASED,
-        f"data of an earlier tenant of this name is gone: schema {row.schema}, its roles and rows; {emptied}",
+        f"data of an earlier tenant of this name is gone: schema {schema}, its roles and rows; {emptied}",
         f"metadata.annotations[{ANNOTATION_ERASE}]",
         changed,
-        {"incarnation": str(row.id), "formerUid": row.uid},
+        details,
     )
     await announce.tell_audited(context, TENANT, live, entry)

@@ -21,12 +21,12 @@ from rag_operator.engine.allowance import close, not_allowed
 from rag_operator.engine.bind import database_place
 from rag_operator.engine.context import BACK_OFF, Binding, Context
 from rag_operator.engine.deletion import TenantDeletion
-from rag_operator.engine.emptying import empty_cache
 from rag_operator.engine.finalizer import add_finalizer
 from rag_operator.engine.guests import bring_policy, missing_beside
 from rag_operator.engine.proxies import called_by, missing_login
 from rag_operator.engine.queue import Key, pipeline_key
 from rag_operator.engine.refusals import REFUSALS, refusal
+from rag_operator.engine.retained import NoteNeeded, RetainedErasure
 from rag_operator.engine.revisions import Revisions
 from rag_operator.engine.runs import Runs, finished
 from rag_operator.engine.secrets import Found, found
@@ -35,7 +35,6 @@ from rag_operator.engine.sources import missing_source
 from rag_operator.kube.apply import apply_child, ensure_secret, sync_secret
 from rag_operator.kube.client import Object
 from rag_operator.kube.kinds import CONFIG_MAP, JOB, PIPELINE, SECRET, TENANT
-from rag_operator.stores.erasure import erase
 from rag_operator.stores.errors import QueryLoginNeeded, StoreProblem, StoreTrouble, Superseded
 from rag_operator.stores.profiles import recorded_shape
 from rag_operator.stores.sight import Sight, look
@@ -73,6 +72,7 @@ class TenantReconciler:
         self._deletion = TenantDeletion(context)
         self._runs = Runs(context)
         self._revisions = Revisions(context)
+        self._retained = RetainedErasure(context)
 
     async def reconcile(self, key: Key) -> float | None:
         """One pass; returns seconds until the next look, None for no need."""
@@ -152,6 +152,11 @@ class TenantReconciler:
         except Superseded:
             self._context.queue.add(pipeline_key(live))  # takes the catalog anew, if this process leads
             raise
+        except NoteNeeded as needed:
+            noted = {"catalog_id": str(binding.catalog.catalog), "db_schema": needed.schema}
+            check = Check(None, needed.reason, str(needed))
+            await self._write(live, replace(facts, database=check), tenant.status.model_copy(update=noted))
+            return BACK_OFF
         except (StoreProblem, StoreTrouble) as trouble:
             check = Check(False, trouble.reason, str(trouble))
             await self._write(live, replace(facts, database=check), None)
@@ -208,15 +213,8 @@ class TenantReconciler:
             before = await read_tenant(tx, key.namespace, key.name)
             sight = await look(tx, before) if before else None
         asked = _uuid(tenant.metadata.annotations.get(ANNOTATION_ERASE, ""))
-        if before is None or before.id != asked or before.uid == tenant.metadata.uid:
-            return sight
-        emptied = await empty_cache(self._context, binding, before.id)
-        erased = False
-        while not erased:
-            async with self._context.transaction(binding) as tx:
-                erased = await erase(tx, key.namespace, key.name)
-        await tenant_audit.erased_retained(self._context, live, before, emptied)
-        return None
+        gone = asked is not None and await self._retained.proceed(live, binding, before, asked)
+        return None if gone else sight
 
     async def _ingest(
         self, key: Key, live: Object, tenant: RagTenant, laid: Laid, facts: decide.TenantFacts

@@ -157,6 +157,16 @@ IDENTITY = (
 )
 LEAVING = (
     Mutation(
+        "retained data are erased before the status tells of them",
+        "an operator that dies meanwhile is the last that knew, and nobody is told that they went",
+        "operator/rag_operator/engine/retained.py",
+        "        if noted != row.schema:\n",
+        "        if False:\n",
+        "faults/test_what_became_of_the_data_is_always_said.py"
+        "::test_retained_data_that_were_erased_as_told_are_told_of_though_the_operator_dies",
+        api=True,
+    ),
+    Mutation(
         "what is left of erased data is let go",
         "data are said to be erased that are there",
         "operator/rag_operator/engine/deletion.py",
