@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 import psycopg
 
+from rag_operator.api.names import ANNOTATION_CONFIG
+from rag_runtime.contract.config import IngestConfig
 from tests.faults.harness import Stage
 from tests.support.operator import HANDBOOK, pipeline, tenant
+from tests.support.runs import jobs
 
 Act = Callable[[Stage], None]
 Goal = Callable[[Stage], bool]
@@ -48,8 +51,9 @@ def _change(stage: Stage) -> None:
 
 def _changed(stage: Stage) -> bool:
     scaled = stage.has("horizontalpodautoscaler/support-query")
-    configs = stage.here.kubectl("get", "jobs", "-l", "rag-operator.dev/tenant=acme", "-o", "name").split()
-    return scaled and len(configs) == 2
+    configs = [job["metadata"]["annotations"][ANNOTATION_CONFIG] for job in jobs(stage.here).values()]
+    texts = [text for name in configs for text in (stage.here.get("configmap", name) or {"data": {}})["data"].values()]
+    return scaled and [IngestConfig.model_validate_json(text).shape.chunking.size for text in texts] == [128]
 
 
 def _delete_tenant(stage: Stage) -> None:

@@ -16,6 +16,8 @@ class RunState(StrEnum):
     RUNNING = "Running"
     STUCK = "Stuck"
     FAILED = "Failed"
+    UNDONE = "Undone"
+    """It ended well, and the present configuration was not ingested: it is started anew."""
     MISSING = "Missing"
     WAITING = "Waiting"
 
@@ -160,7 +162,7 @@ def next_look(facts: TenantFacts) -> float | None:
         return MENDING_PERIOD
     if facts.run in (RunState.RUNNING, RunState.STUCK):
         return MOVING_PERIOD
-    if facts.run is RunState.FAILED:
+    if facts.run in (RunState.FAILED, RunState.UNDONE):
         return MENDING_PERIOD
     served = served_check(facts.index, facts.run, facts.run_message, suspended=facts.suspended)
     if served.ok is True or facts.run is not RunState.DONE or served.reason is Reason.NO_PODS_READY:

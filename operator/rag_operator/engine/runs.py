@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from rag_operator.api import names
 from rag_operator.api.pipeline import RagPipeline
@@ -15,6 +16,7 @@ from rag_operator.api.tenancy import NamespacesFrom
 from rag_operator.api.tenant import RagTenant
 from rag_operator.build import ingest
 from rag_operator.decide.tenant import RunState, run_request
+from rag_operator.engine import tenant_status
 from rag_operator.engine.context import Binding, Context
 from rag_operator.engine.pods import pods_trouble
 from rag_operator.engine.queue import Key
@@ -26,7 +28,9 @@ from rag_operator.stores.tenants import TenantRow
 LABEL_JOB = "batch.kubernetes.io/job-name"
 Outcome = tuple[str, str, datetime]
 RETRY_AFTER = 60.0
-"""Seconds after which a failed run is started anew."""
+"""Seconds after which a run that failed, or did not do what it was for, is started anew."""
+MOST_DOUBLED = 6
+"""So often the time is doubled at most; a Job goes by itself after an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class Runs:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._in_vain: dict[UUID, int] = {}
+        """By incarnation: how many runs in a row ended well and did not do what they were for."""
 
     async def bring(
         self,
@@ -57,8 +63,11 @@ class Runs:
         """Start the run that is asked for, when it may; returns how it stands."""
         asked = tenant.metadata.annotations.get(names.ANNOTATION_SYNC_REQUESTED, "")
         handled = tenant.status.last_handled_sync_request or ""
-        ingested = (row.summary.get("lastIngestion") or {}).get("config") == digest
+        last = row.summary.get("lastIngestion") or {}
+        ingested = last.get("config") == digest
         pending = asked if asked != handled else ""
+        if ingested:
+            self._in_vain.pop(row.id, None)
         if ingested and not pending:
             return Run(RunState.DONE, handled=handled or None)
         if tenant.spec.suspend and not pending:
@@ -66,23 +75,37 @@ class Runs:
         request = run_request(digest, pending)
         name = names.ingest_job(tenant.metadata.name, request)
         manifest = ingest.ingest_job(binding.pipeline, tenant, binding.release, inputs, request)
+        manifest["metadata"]["annotations"][names.ANNOTATION_REPORTED_BEFORE] = began = str(last.get("startedAt", ""))
         job = await self._context.api.get(JOB, tenant.metadata.namespace, name)
         if job is not None:
             outcome = finished(job)
             if outcome is None:
-                return await self._unfinished(job, manifest)
-            return await self._ended(job, outcome, pending, handled)
+                return await self._unfinished(job, manifest) or Run(RunState.RUNNING)
+            if outcome[0] == "Complete" and ingested and _said(job, names.ANNOTATION_REPORTED_BEFORE) != began:
+                return Run(RunState.DONE, handled=pending or handled or None)
+            return await self._ended(job, outcome, row)
         if blocked:
             return Run(RunState.MISSING, "something that it needs is missing")
         return await self._start(tenant, binding.pipeline, manifest)
 
-    async def _ended(self, job: Object, outcome: Outcome, pending: str, handled: str) -> Run:
+    async def _ended(self, job: Object, outcome: Outcome, row: TenantRow) -> Run:
+        """A run that has not done what it was for goes, so that the next look starts it anew.
+
+        It may have ended well: it left the sync to another, which read something else, or could not report. Where that
+        goes on, as with a runtime that digests the same configuration otherwise, it is started less and less often.
+        """
         kind, message, when = outcome
-        if kind == "Complete":
-            return Run(RunState.DONE, handled=pending or handled or None)
-        if (self._context.server_now() - when).total_seconds() > RETRY_AFTER:
+        name, well = job["metadata"]["name"], kind == "Complete"
+        times = self._in_vain.get(row.id, 0) if well else 0
+        if (self._context.server_now() - when).total_seconds() > RETRY_AFTER * 2**times:
             await self._context.api.delete(JOB, job)
-        return Run(RunState.FAILED, f"Job {job['metadata']['name']} failed: {message}; it is started anew")
+            if well:
+                self._in_vain[row.id] = min(times + 1, MOST_DOUBLED)
+        if not well:
+            return Run(RunState.FAILED, f"Job {name} failed: {message}; it is started anew")
+        if tenant_status.failed(row):
+            return Run(RunState.FAILED)
+        return Run(RunState.UNDONE, f"Job {name} ended, and what the spec asks for was not read; it is started anew")
 
     async def free(self, cron_job: Object, wanted: Object) -> bool:
         """Let scheduled runs go whose pods don't start and would be others now, since no later one starts beside them.
@@ -98,23 +121,33 @@ class Runs:
             unsure = unsure or not job.get("status", {}).get("ready")
         return unsure
 
-    async def _unfinished(self, job: Object, wanted: Object) -> Run:
-        """A Job can't be changed: one whose pod doesn't start gives way once its pod would be another."""
+    async def _unfinished(self, job: Object, wanted: Object) -> Run | None:
+        """A Job can't be changed: one whose pod doesn't run gives way once its pod would be another; None where it did.
+
+        It may be on its way yet, unless it was asked for by what the spec was: nobody waits for that.
+        """
         if job.get("status", {}).get("ready"):
             return Run(RunState.RUNNING)
         meta = job["metadata"]
         trouble = await pods_trouble(self._context, meta["namespace"], {LABEL_JOB: meta["name"]})
-        if trouble and _origin(job) != _origin(wanted):
+        former = _said(job, names.ANNOTATION_SYNC_REQUESTED) not in ("", _said(wanted, names.ANNOTATION_SYNC_REQUESTED))
+        if (trouble or former) and _origin(job) != _origin(wanted):
             await self._context.api.delete(JOB, job)
+            return None
         return Run(RunState.STUCK, trouble) if trouble else Run(RunState.RUNNING)
 
     async def _start(self, tenant: RagTenant, pipeline: RagPipeline, manifest: Object) -> Run:
+        """Make the Job when there is room, and no other run of the tenant: that may have read before this was asked."""
         key, who = Key.of(pipeline), Key.of(tenant)
         async with self._context.slot_lock(key):
             waiting = self._context.waiting.setdefault(key, {})
             running = await self._running(pipeline)
-            for former in (job for job in running if _tenant(job["metadata"]) == who):
-                await self._unfinished(former, manifest)
+            for other in [job for job in running if _tenant(job["metadata"]) == who]:
+                run = await self._unfinished(other, manifest)
+                if run is not None:
+                    waiting.pop(who, None)
+                    return run
+                running.remove(other)
             if len(running) >= pipeline.spec.ingestion.max_concurrent_jobs:
                 waiting.setdefault(who)
                 return Run(
@@ -150,7 +183,11 @@ def _home(meta: Object) -> str:
 
 def _origin(job: Object) -> str:
     """Of what the Job's pods are made, as a hash; empty for one of an earlier release."""
-    return str(job["metadata"].get("annotations", {}).get(names.ANNOTATION_TEMPLATE, ""))
+    return _said(job, names.ANNOTATION_TEMPLATE)
+
+
+def _said(job: Object, annotation: str) -> str:
+    return str(job["metadata"].get("annotations", {}).get(annotation, ""))
 
 
 def finished(job: Object) -> Outcome | None:

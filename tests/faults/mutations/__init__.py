@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults.mutations import cluster, data, databases, drift, engine, ingestion, leadership, scope, volumes
+from tests.faults.mutations import cluster, data, databases, drift, engine, ingestion, leadership, runs, scope, volumes
 from tests.faults.mutations.mutation import Mutation
 
 __all__ = ["MUTATIONS", "Mutation"]
@@ -15,6 +15,7 @@ MUTATIONS = (
     *databases.MUTATIONS,
     *drift.MUTATIONS,
     *ingestion.MUTATIONS,
+    *runs.MUTATIONS,
     *scope.MUTATIONS,
     *volumes.MUTATIONS,
 )

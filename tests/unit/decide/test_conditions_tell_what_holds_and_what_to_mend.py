@@ -138,6 +138,7 @@ def test_a_tenant_that_something_will_wake_asks_for_no_look() -> None:
     moves = (
         replace(TENANT, run=tenant.RunState.RUNNING),
         replace(TENANT, run=tenant.RunState.FAILED),
+        replace(TENANT, run=tenant.RunState.UNDONE),
         replace(TENANT, index=replace(INDEX, behind=1)),
         replace(TENANT, sources=Check(False, Reason.SOURCE_NOT_FOUND, "create it")),
     )
