@@ -7,6 +7,7 @@ import logging
 
 from rag_operator.api import names
 from rag_operator.engine.context import Binding, Context
+from rag_operator.engine.places import Places
 from rag_operator.engine.queue import Key
 from rag_operator.engine.settled import Children, catalog_mark, mark_of
 from rag_operator.kube.kinds import CONFIG_MAP, CRON_JOB, NETWORK_POLICY
@@ -27,11 +28,10 @@ async def list_children(context: Context) -> dict[Key, Children]:
     found: dict[Key, set[str]] = {}
     policies = (NETWORK_POLICY,) if context.registry.has_guests() else ()
     for kind in (CRON_JOB, CONFIG_MAP, *policies):
-        for namespace in context.settings.watch_namespaces or (None,):
-            async for page in context.api.pages(kind, namespace, _SELECTOR, metadata_only=True):
-                for meta in page.metas:
-                    key = Key("tenant", meta.namespace, meta.labels[names.LABEL_TENANT])
-                    found.setdefault(key, set()).add(mark_of(meta.uid, meta.generation, meta.version))
+        async for page in Places(context.api, context.settings).pages(kind, _SELECTOR, metadata_only=True):
+            for meta in page.metas:
+                key = Key("tenant", meta.namespace, meta.labels[names.LABEL_TENANT])
+                found.setdefault(key, set()).add(mark_of(meta.uid, meta.generation, meta.version))
     return {key: frozenset(marks) for key, marks in found.items()}
 
 

@@ -26,7 +26,7 @@ async def look_for_orphans(context: Context, key: Key, binding: Binding) -> None
     except (StoreProblem, StoreTrouble) as trouble:
         log.warning("orphans can't be looked for: %s", trouble, extra={"resource": str(key)})
         return
-    found = orphans(held, set(context.registry.tenants_of(key)))
+    found = orphans(held, set(context.registry.tenants_of(key))).outside(context.orphans.unlisted)
     if news := context.orphans.note(key, binding.epoch, found):
         about = {"metadata": binding.pipeline.metadata.model_dump(by_alias=True)}
         await announce.tell(context, PIPELINE, about, REASON, news)

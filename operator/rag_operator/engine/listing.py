@@ -14,6 +14,7 @@ from rag_operator.api.pipeline import RagPipeline
 from rag_operator.decide.checks import Check
 from rag_operator.engine.bind import catalog_of
 from rag_operator.engine.orphans import Orphans, orphans
+from rag_operator.engine.places import Places
 from rag_operator.engine.queue import Key, key_of, pipeline_key
 from rag_operator.engine.secrets import read_secret
 from rag_operator.engine.settings import Settings
@@ -26,19 +27,22 @@ from rag_operator.stores.holdings import read_holdings
 
 
 async def list_orphans(api: Api, databases: Databases, settings: Settings, say: Callable[[str], None]) -> bool:
-    """Say them all, words apart by tabs; False where a catalog could not be looked at."""
-    whole = True
-    tenants = [live for where in settings.watch_namespaces or (None,) for live in await api.list(TENANT, where)]
-    for namespace in settings.watch_namespaces or (None,):
-        for live in await api.list(PIPELINE, namespace):
-            about = f"{live['metadata']['namespace']}/{live['metadata']['name']}"
-            try:
-                found = await _found(api, databases, parse_pipeline(live), tenants)
-            except (InvalidSpec, StoreProblem, StoreTrouble) as trouble:
-                found, whole = Orphans(), False
-                say(f"{about}\tnot looked at\t{trouble}")
-            for line in _lines(found):
-                say(f"{about}\t{line}")
+    """Say them all, words apart by tabs; False where a catalog or a namespace could not be looked at."""
+    places = Places(api, settings)
+    tenants = await places.list(TENANT)
+    pipelines = await places.list(PIPELINE)
+    for namespace, why in places.refused.items():
+        say(f"{namespace}\tnot looked at\t{why}")
+    whole = not places.refused
+    for live in pipelines:
+        about = f"{live['metadata']['namespace']}/{live['metadata']['name']}"
+        try:
+            found = await _found(api, databases, parse_pipeline(live), tenants)
+        except (InvalidSpec, StoreProblem, StoreTrouble) as trouble:
+            found, whole = Orphans(), False
+            say(f"{about}\tnot looked at\t{trouble}")
+        for line in _lines(found.outside(places.refused)):
+            say(f"{about}\t{line}")
     return whole
 
 

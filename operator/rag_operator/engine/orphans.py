@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rag_operator.engine.queue import Key
 from rag_operator.stores.holdings import HeldTenant, Holdings
@@ -21,6 +21,10 @@ class Orphans:
     schemas: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     retained: tuple[HeldTenant, ...] = ()
+
+    def outside(self, unlisted: Collection[str]) -> Orphans:
+        """Without tenants of namespaces that could not be listed: their RagTenants may be there."""
+        return replace(self, tenants=tuple(t for t in self.tenants if t.namespace not in unlisted))
 
     def message(self) -> str:
         """What there is, and what may be done about it; empty where there is no orphan."""
@@ -44,6 +48,8 @@ class OrphanList:
     """Of all pipelines in this term. A catalog is looked at once after each resync, when all RagTenants are known."""
 
     def __init__(self) -> None:
+        self.unlisted: frozenset[str] = frozenset()
+        """Namespaces whose RagTenants the last resync could not list."""
         self._round = 0
         self._looked: dict[Key, tuple[int, int]] = {}
         self._found: dict[Key, Orphans] = {}
@@ -60,8 +66,9 @@ class OrphanList:
         self._looked.pop(pipeline, None)
         self._found.pop(pipeline, None)
 
-    def all_are_known(self) -> None:
-        """A resync has listed all RagTenants."""
+    def all_are_known(self, unlisted: Collection[str] = ()) -> None:
+        """A resync has listed all RagTenants but those of namespaces that it could not list."""
+        self.unlisted = frozenset(unlisted)
         self._round += 1
 
     def is_due(self, pipeline: Key, epoch: int) -> bool:

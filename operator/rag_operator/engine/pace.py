@@ -22,6 +22,7 @@ from rag_operator.decide.checks import Check
 from rag_operator.decide.pace import Standing, holdup, is_last, next_of, pods_fail, remaining
 from rag_operator.engine import announce
 from rag_operator.engine.context import Context
+from rag_operator.engine.places import Places
 from rag_operator.engine.queue import Key
 from rag_operator.kube.client import Object
 from rag_operator.kube.kinds import DEPLOYMENT, PIPELINE
@@ -135,11 +136,8 @@ class Pace:
     async def _everyone(self) -> list[Standing]:
         now = self.context.now()
         if self._listed is None or now - self._listed[0] > _LISTED_FOR:
-            found = []
-            for namespace in self.context.settings.watch_namespaces or (None,):
-                for live in await self.context.api.list(PIPELINE, namespace):
-                    found.append(standing(live, self.context.settings.release))
-            self._listed = now, found
+            lives = await Places(self.context.api, self.context.settings).list(PIPELINE)
+            self._listed = now, [standing(live, self.context.settings.release) for live in lives]
         return self._listed[1]
 
 

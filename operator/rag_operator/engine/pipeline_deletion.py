@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from rag_operator.api.conditions import Reason, merge
 from rag_operator.api.names import FINALIZER
 from rag_operator.api.pipeline_status import RagPipelineStatus
@@ -11,13 +13,21 @@ from rag_operator.decide.checks import Check
 from rag_operator.engine import announce, audit
 from rag_operator.engine.allowance import not_allowed
 from rag_operator.engine.audit import Action, Entry
-from rag_operator.engine.context import Context
+from rag_operator.engine.context import Binding, Context
 from rag_operator.engine.deletion import PERIOD, terminating
 from rag_operator.engine.finalizer import drop_finalizer
+from rag_operator.engine.places import Places
 from rag_operator.engine.queue import Key, pipeline_key
 from rag_operator.engine.volume import settle_volume
 from rag_operator.kube.client import Object
 from rag_operator.kube.kinds import PIPELINE, TENANT
+from rag_operator.stores.errors import StoreProblem, StoreTrouble
+from rag_operator.stores.holdings import Holdings, read_holdings
+from rag_operator.stores.tenant_rows import RETAINED
+
+UNLISTED = (
+    "which can't be listed: give the operator its rights there again, or take the namespace out of watchNamespaces"
+)
 
 
 class PipelineDeletion:
@@ -48,19 +58,37 @@ class PipelineDeletion:
         own: list[str] = []
         guests: list[str] = []
         catalog = self._catalog(key, live)
-        for place in self._context.settings.watch_namespaces or (None,):
-            async for page in self._context.api.pages(TENANT, place):
-                for tenant in page.items():
-                    meta = tenant["metadata"]
-                    if pipeline_key(tenant) != key:
-                        continue
-                    if meta["namespace"] == key.namespace:
-                        own.append(meta["name"])
-                    elif await self._holds(tenant, key, catalog):
-                        guests.append(f"{meta['namespace']}/{meta['name']}")
+        places = Places(self._context.api, self._context.settings)
+        async for page in places.pages(TENANT):
+            for tenant in page.items():
+                meta = tenant["metadata"]
+                if pipeline_key(tenant) != key:
+                    continue
+                if meta["namespace"] == key.namespace:
+                    own.append(meta["name"])
+                elif await self._holds(tenant, key, catalog):
+                    guests.append(f"{meta['namespace']}/{meta['name']}")
+        if places.refused and catalog:
+            guests += await self._unlisted(key, places.refused)
         if guests and await terminating(self._context, key.namespace):
             return own
         return own + guests
+
+    async def _unlisted(self, key: Key, namespaces: Collection[str]) -> list[str]:
+        """Guests where RagTenants can't be listed: those that the catalog has there, or anybody, if it can't tell."""
+        binding = self._context.reach(key)
+        try:
+            held = await self._held(binding) if binding else None
+        except (StoreProblem, StoreTrouble):
+            held = None
+        if held is None:
+            return [f"any of namespace {namespace}, {UNLISTED}" for namespace in namespaces]
+        there = (one for one in held.tenants if one.namespace in namespaces and one.state != RETAINED)
+        return [f"{one.namespace}/{one.name}, {UNLISTED}" for one in there]
+
+    async def _held(self, binding: Binding) -> Holdings:
+        async with self._context.transaction(binding) as tx:
+            return await read_holdings(tx)
 
     def _catalog(self, key: Key, live: Object) -> str | None:
         """Known from the binding where the pipeline is deleted before its first status was written."""

@@ -14,6 +14,7 @@ from rag_operator.api.errors import PermanentError, TransientError
 from rag_operator.engine import metrics
 from rag_operator.engine.context import Context
 from rag_operator.engine.fleet import catalog_marks, list_children
+from rag_operator.engine.places import Places
 from rag_operator.engine.queue import Key
 from rag_operator.engine.registry import Registry
 from rag_operator.kube.kinds import PIPELINE, TENANT
@@ -100,13 +101,14 @@ class Resync:
         """
         metrics.RESYNCS.inc()
         began = time.monotonic()
-        listed = await self._list()
-        self._context.orphans.all_are_known()
+        places = Places(self._context.api, self._context.settings)
+        listed = await self._list(places)
+        self._context.orphans.all_are_known(places.refused)
         children, marks = await list_children(self._context), await catalog_marks(self._context)
         metrics.RESYNC_SECONDS.observe(time.monotonic() - began)
         registry, settled = self._context.registry, self._context.settled
         for key in [*registry.pipelines, *registry.tenants]:
-            if key not in listed:
+            if key not in listed and key.namespace not in places.refused:
                 metrics.DIFFERENCES.labels(key.kind, "vanished").inc()
                 registry.forget(key)
                 settled.drop(key)
@@ -123,14 +125,15 @@ class Resync:
                 self._context.queue.add(key, routine=True)
         return listed
 
-    async def _list(self) -> dict[Key, str]:
+    async def _list(self, places: Places) -> dict[Key, str]:
         listed: dict[Key, str] = {}
         for kind, word in ((PIPELINE, "pipeline"), (TENANT, "tenant")):
-            for namespace in self._context.settings.watch_namespaces or (None,):
-                async for page in self._context.api.pages(kind, namespace):
-                    found = {Key(word, meta.namespace, meta.name): meta.version for meta in page.metas}  # type: ignore[arg-type]
-                    listed |= found
-                    self._take_in(page, found)
+            async for page in places.pages(kind):
+                found = {Key(word, meta.namespace, meta.name): meta.version for meta in page.metas}  # type: ignore[arg-type]
+                listed |= found
+                self._take_in(page, found)
+        for namespace, why in places.refused.items():
+            log.warning("resync: namespace %s is left out: %s", namespace, why)
         return listed
 
     def _take_in(self, page: Page, found: dict[Key, str]) -> None:

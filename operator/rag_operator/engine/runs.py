@@ -18,6 +18,7 @@ from rag_operator.build import ingest
 from rag_operator.decide.tenant import RunState, run_request
 from rag_operator.engine import tenant_status
 from rag_operator.engine.context import Binding, Context
+from rag_operator.engine.places import Places
 from rag_operator.engine.pods import pods_trouble
 from rag_operator.engine.queue import Key
 from rag_operator.kube.client import Object
@@ -164,10 +165,10 @@ class Runs:
         """Unfinished runs of all the pipeline's tenants, wherever they live."""
         home = pipeline.metadata.namespace
         selector = f"{names.LABEL_PIPELINE}={pipeline.metadata.name},{names.LABEL_COMPONENT}={names.COMPONENT_INGEST}"
-        places: tuple[str | None, ...] = (home,)
-        if pipeline.spec.tenancy.namespaces.from_ is not NamespacesFrom.SAME:
-            places = self._context.settings.watch_namespaces or (None,)
-        jobs = [job for place in places for job in await self._context.api.list(JOB, place, selector)]
+        if pipeline.spec.tenancy.namespaces.from_ is NamespacesFrom.SAME:
+            jobs = await self._context.api.list(JOB, home, selector)
+        else:
+            jobs = await Places(self._context.api, self._context.settings).list(JOB, selector)
         return [job for job in jobs if finished(job) is None and _home(job["metadata"]) == home]
 
 

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from rag_operator.api.names import FINALIZER
 from rag_operator.engine.finalizer import drop_finalizer
+from rag_operator.engine.places import Places
 from rag_operator.engine.settings import Settings
 from rag_operator.kube.client import Api, Object
 from rag_operator.kube.errors import ConflictError
@@ -31,11 +32,13 @@ async def release(api: Api, settings: Settings, say: Callable[[str], None]) -> N
     released = asyncio.Event()
 
     async def leading() -> None:
+        places = Places(api, settings)
         for kind in (TENANT, PIPELINE):
-            for namespace in settings.watch_namespaces or (None,):
-                for item in await api.list(kind, namespace):
-                    if FINALIZER in item["metadata"].get("finalizers", []):
-                        await _let_go(api, kind, item, say)
+            for item in await places.list(kind):
+                if FINALIZER in item["metadata"].get("finalizers", []):
+                    await _let_go(api, kind, item, say)
+        for namespace, why in places.refused.items():
+            say(f"namespace {namespace} was left out, and what stands there keeps its finalizer: {why}")
         released.set()
 
     election = Election(api, settings.namespace, settings.lease_name, identity, time.monotonic)

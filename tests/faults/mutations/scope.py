@@ -9,6 +9,7 @@ TENANTS = "integration/operator/test_tenants_in_other_namespaces.py"
 LET_GO = "integration/operator/test_nobody_is_let_go_before_answers_are_closed.py"
 FIRST = "integration/operator/test_a_pipeline_waits_for_its_guests_from_their_first_moment.py"
 LEFT_OPEN = "integration/operator/test_what_a_tenant_left_open_is_closed_for_it_as_its_own.py"
+UNLISTED = "integration/operator/test_a_namespace_that_may_not_be_listed_stops_nothing_elsewhere.py"
 BUILD = "unit/build/test_tenants_in_other_namespaces.py"
 
 MUTATIONS = (
@@ -88,8 +89,8 @@ MUTATIONS = (
         "slots are counted beside the pipeline only",
         "tenants of other namespaces are ingested all at once",
         f"{OPERATOR}/engine/runs.py",
-        "            places = self._context.settings.watch_namespaces or (None,)\n",
-        "            pass\n",
+        "        if pipeline.spec.tenancy.namespaces.from_ is NamespacesFrom.SAME:\n",
+        "        if True:\n",
         f"{TENANTS}::test_slots_are_counted_over_all_namespaces",
         api=True,
     ),
@@ -97,8 +98,8 @@ MUTATIONS = (
         "strangers hold up a pipeline's deletion",
         "anybody's RagTenant keeps a pipeline, and its namespace, from going",
         f"{OPERATOR}/engine/pipeline_deletion.py",
-        "                    elif await self._holds(tenant, key, catalog):\n",
-        "                    else:\n",
+        "                elif await self._holds(tenant, key, catalog):\n",
+        "                else:\n",
         f"{TENANTS}::test_a_tenant_that_is_not_allowed_is_told_so_and_nothing_is_made_and_nothing_given_away",
         api=True,
     ),
@@ -180,6 +181,60 @@ MUTATIONS = (
         "        known = self._context.bindings[home].pipeline.spec\n"
         '        pipeline = {"spec": {"deletionPolicy": str(known.deletion_policy)}}\n',
         f"{LET_GO}::test_data_are_kept_where_the_pipeline_said_so_last_though_its_spec_is_refused",
+        api=True,
+    ),
+    Mutation(
+        "a namespace that may not be listed stops the lists of all",
+        "one that is deleted ends drift correction, runs and deletions in the others",
+        f"{OPERATOR}/engine/places.py",
+        "        self.refused[place] = str(error)\n",
+        "        raise error\n",
+        f"{UNLISTED}::test_drift_heals_runs_begin_pipelines_go_and_the_release_lets_go",
+        api=True,
+    ),
+    Mutation(
+        "a refusal is passed over in the whole cluster too",
+        "an operator without rights takes all that there is for nothing",
+        f"{OPERATOR}/engine/places.py",
+        "        if place is None or isinstance(",
+        "        if isinstance(",
+        f"{UNLISTED}::test_in_the_whole_cluster_a_refusal_is_an_error_and_so_is_a_kind_that_is_gone",
+        api=True,
+    ),
+    Mutation(
+        "tenants of a namespace that may not be listed are forgotten",
+        "their pipeline loses count of them, and nobody looks at them",
+        f"{OPERATOR}/engine/resync.py",
+        " and key.namespace not in places.refused",
+        "",
+        f"{UNLISTED}::test_its_tenants_are_no_orphans_are_not_forgotten_and_hold_the_pipeline_that_has_their_data",
+        api=True,
+    ),
+    Mutation(
+        "a pipeline goes though its guests can't be listed",
+        "with a managed database go data whose tenants nobody has asked",
+        f"{OPERATOR}/engine/pipeline_deletion.py",
+        "        if places.refused and catalog:\n",
+        "        if False:\n",
+        f"{UNLISTED}::test_its_tenants_are_no_orphans_are_not_forgotten_and_hold_the_pipeline_that_has_their_data",
+        api=True,
+    ),
+    Mutation(
+        "tenants that can't be listed are orphans",
+        "a person is told to erase what is in use",
+        f"{OPERATOR}/engine/janitor.py",
+        ".outside(context.orphans.unlisted)",
+        "",
+        f"{UNLISTED}::test_its_tenants_are_no_orphans_are_not_forgotten_and_hold_the_pipeline_that_has_their_data",
+        api=True,
+    ),
+    Mutation(
+        "tenants that can't be listed are listed as orphans",
+        "a person erases what is in use",
+        f"{OPERATOR}/engine/listing.py",
+        "_lines(found.outside(places.refused))",
+        "_lines(found)",
+        f"{UNLISTED}::test_its_tenants_are_no_orphans_are_not_forgotten_and_hold_the_pipeline_that_has_their_data",
         api=True,
     ),
 )

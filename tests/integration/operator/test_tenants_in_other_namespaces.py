@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -12,10 +11,10 @@ from typing import Any
 
 import psycopg
 import pytest
-import yaml
 
 from tests.support.looks import idles
 from tests.support.operator import COLLECTED, HANDBOOK, World, beside, eventually, pipeline, tenant
+from tests.support.scoped import under_the_charts_roles
 
 pytestmark = pytest.mark.integration
 CHART = Path(__file__).parents[3] / "charts" / "rag-operator"
@@ -269,7 +268,7 @@ def test_namespaces_that_are_being_deleted_wait_for_nobody_elsewhere(here: World
 def test_both_namespaces_must_be_watched_and_the_charts_rights_there_are_enough(
     here: World, there: World, database: str
 ) -> None:
-    scoped = replace(here, kubeconfig=_under_the_charts_roles(here, there))
+    scoped = replace(here, kubeconfig=under_the_charts_roles(here, there))
     installed = {"namespace": here.namespace, "lease_name": "rag-operator"}
     first = scoped.operator(watch_namespaces=there.namespace, **installed)
     here.apply(pipeline(tenancy=CHOSEN), here.database_secret(database))
@@ -286,27 +285,3 @@ def test_both_namespaces_must_be_watched_and_the_charts_rights_there_are_enough(
     user = f"system:serviceaccount:{here.namespace}:scoped"
     refused = [e for e in here.api.audit.entries(user=user) if e.code == 403]
     assert not [(e.verb, e.resource, e.namespace) for e in refused]
-
-
-def _may(here: World, *asked: str) -> bool:
-    try:
-        return here.api.kubectl("auth", "can-i", *asked).strip() == "yes"
-    except subprocess.CalledProcessError:
-        return False
-
-
-def _under_the_charts_roles(here: World, there: World) -> Path:
-    """A kubeconfig of an account that may do what the chart gives for both namespaces."""
-    values = f"watchNamespaces={{{here.namespace},{there.namespace}}},serviceAccount.name=scoped,crds.install=false"
-    text = here.api.helm("template", "rag-operator", str(CHART), "-n", here.namespace, "--set", values)
-    kinds = ("ServiceAccount", "Role", "RoleBinding")
-    documents = [one for one in yaml.safe_load_all(text) if one and one["kind"] in kinds]
-    assert {one["kind"] for one in documents} == set(kinds)
-    here.api.kubectl("apply", "-f", "-", given=yaml.safe_dump_all(documents))
-    account = f"--as=system:serviceaccount:{here.namespace}:scoped"
-    for namespace, right in (
-        (here.namespace, ("update", "leases/rag-operator")),
-        *((world.namespace, ("list", "ragtenants")) for world in (here, there)),
-    ):
-        eventually(partial(_may, here, account, "-n", namespace, *right), f"{right} in {namespace}")
-    return here.api.as_service_account(here.namespace, "scoped", here.folder)

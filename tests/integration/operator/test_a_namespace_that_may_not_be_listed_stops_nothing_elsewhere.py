@@ -1,0 +1,141 @@
+"""A7: of several watched namespaces one is gone, or the operator's rights in it: all goes on in the others."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rag_operator.engine.places import Places
+from rag_operator.engine.settings import from_environment
+from rag_operator.kube.client import Api
+from rag_operator.kube.errors import NotFoundError, RefusedError
+from rag_operator.kube.kinds import TENANT
+from tests.support.looks import looks
+from tests.support.operator import HANDBOOK, OperatorProcess, World, beside, eventually, pipeline, tenant
+from tests.support.scoped import ROLE, may_list, under_the_charts_roles
+
+pytestmark = pytest.mark.integration
+EVERYONE = {"namespaces": {"from": "All"}}
+
+
+@pytest.fixture
+def there(here: World) -> Iterator[World]:
+    """The other namespace, in which the operator's rights are taken away."""
+    with beside(here) as made:
+        yield made
+
+
+def _start(here: World, there: World) -> OperatorProcess:
+    scoped = replace(here, kubeconfig=under_the_charts_roles(here, there))
+    watched = f"{here.namespace},{there.namespace}"
+    settings = {"watch_namespaces": watched, "namespace": here.namespace, "lease_name": ROLE}
+    return scoped.operator(**settings, resync_seconds="2")
+
+
+def _guest(here: World) -> dict[str, Any]:
+    return tenant("guest", pipelineRef={"name": "support", "namespace": here.namespace})
+
+
+@contextmanager
+def _without_rights(here: World, there: World) -> Iterator[None]:
+    binding = there.kubectl("get", "rolebinding", ROLE, "-o", "json")
+    there.kubectl("delete", "rolebinding", ROLE)
+    eventually(lambda: not may_list(here, there), "nothing may be listed there")
+    yield
+    meta = {"name": ROLE, "namespace": there.namespace}
+    there.api.kubectl("apply", "-f", "-", given=json.dumps(json.loads(binding) | {"metadata": meta}))
+    eventually(lambda: may_list(here, there), "it may be listed again")
+
+
+def _command(replica: OperatorProcess, name: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "rag_operator", name]
+    return subprocess.run(command, env=replica.environment, capture_output=True, text=True, check=False, timeout=120)
+
+
+def _resyncs(replica: OperatorProcess) -> None:
+    """Wait until a resync that began from now on has listed all that it lists."""
+    before = replica.scrape().of("rag_operator_resync_seconds_count")
+    eventually(lambda: replica.scrape().of("rag_operator_resync_seconds_count") > before + 1, "a resync ends")
+
+
+def _uid(here: World, kind: str, name: str) -> str:
+    return str((here.get(kind, name) or {}).get("metadata", {}).get("uid", ""))
+
+
+def test_drift_heals_runs_begin_pipelines_go_and_the_release_lets_go(here: World, there: World, database: str) -> None:
+    replica = _start(here, there)
+    here.apply(pipeline(tenancy=EVERYONE), tenant(), HANDBOOK, here.database_secret(database))
+    here.wait_condition("ragtenant", "acme", "IngestSucceeded", "Ingesting")
+    with _without_rights(here, there):
+        _resyncs(replica)
+        before = _uid(here, "cronjob", "acme-ingest")
+        here.kubectl("delete", "cronjob", "acme-ingest")
+        eventually(lambda: _uid(here, "cronjob", "acme-ingest") not in ("", before), "the CronJob is made again")
+        here.apply(tenant("second"))
+        here.wait_condition("ragtenant", "second", "IngestSucceeded", "Ingesting")
+        here.kubectl("delete", "ragtenant", "acme", "second", "--timeout=180s")
+        here.kubectl("delete", "ragpipeline", "support", "--timeout=180s")
+        here.apply(pipeline())
+        eventually(lambda: (here.get("ragpipeline", "support") or {})["metadata"].get("finalizers"), "in hand")
+        replica.stop()
+        released = _command(replica, "release")
+        assert released.returncode == 0, released.stderr
+        assert f"namespace {there.namespace} was left out" in released.stdout
+        assert "finalizers" not in (here.get("ragpipeline", "support") or {})["metadata"]
+
+
+def test_its_tenants_are_no_orphans_are_not_forgotten_and_hold_the_pipeline_that_has_their_data(
+    here: World, there: World, database: str
+) -> None:
+    replica = _start(here, there)
+    here.apply(pipeline(tenancy=EVERYONE), here.database_secret(database))
+    there.apply(_guest(here), HANDBOOK)
+    there.wait_condition("ragtenant", "guest", "IngestSucceeded", "Ingesting")
+    with _without_rights(here, there):
+        _resyncs(replica)
+        assert not replica.scrape().of("rag_operator_resync_differences_total", difference="vanished")
+        replica.stop()
+        listed = _command(replica, "orphans")
+        assert (listed.returncode, listed.stdout.count("not looked at")) == (1, 1), listed
+        assert f"{there.namespace}\tnot looked at" in listed.stdout
+        assert f"{there.namespace}/guest" not in listed.stdout
+        replica.start()
+        here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected")
+        looks(replica)
+        assert replica.scrape().of("rag_operator_orphans", what="tenant") == 0
+        here.kubectl("delete", "ragpipeline", "support", "--wait=false")
+        said = here.wait_condition("ragpipeline", "support", "Ready", "TenantsRemain")
+        assert f"{there.namespace}/guest" in said["message"]
+        assert "watchNamespaces" in said["message"]
+        looks(replica)
+        assert here.get("ragpipeline", "support")
+    eventually(lambda: "watchNamespaces" not in here.condition("ragpipeline", "support", "Ready")["message"], "listed")
+    there.kubectl("delete", "ragtenant", "guest", "--timeout=180s")
+    eventually(lambda: not here.get("ragpipeline", "support"), "the pipeline goes")
+
+
+async def test_in_the_whole_cluster_a_refusal_is_an_error_and_so_is_a_kind_that_is_gone(
+    here: World, there: World
+) -> None:
+    everywhere = from_environment({}, "0.1.0")
+    named = replace(everywhere, watch_namespaces=(here.namespace, there.namespace))
+    scoped = await Api.connect(str(under_the_charts_roles(here, there)))
+    try:
+        assert await Places(scoped, named).list(TENANT) == []
+        with pytest.raises(RefusedError, match="cannot list"):
+            await Places(scoped, everywhere).list(TENANT)
+    finally:
+        await scoped.close()
+    anybody = await Api.connect(str(here.api.kubeconfig))
+    try:
+        with pytest.raises(NotFoundError):
+            await Places(anybody, named).list(replace(TENANT, plural="ragnothings"))
+    finally:
+        await anybody.close()
