@@ -335,8 +335,8 @@ MUTATIONS = (
     Mutation(
         "erasure of retained data leaves the cache",
         "answers of data that an annotation had erased stay in Redis for hours",
-        f"{ENGINE}/tenants.py",
-        "        emptied = await empty_cache(self._context, binding, before.id)\n",
+        f"{ENGINE}/retained.py",
+        "        emptied = await empty_cache(self._context, binding, row.id)\n",
         '        emptied = ""\n',
         f"{EMPTYING}::test_a_retained_tenants_keys_stay_until_its_data_is_erased",
         api=True,
