@@ -93,6 +93,12 @@ def _ours(error: psycopg.Error, address: DatabaseAddress) -> StoreProblem | Stor
         return StoreTrouble(f"database {address.where} was busy: {said}; it is tried again")
     if isinstance(error, errors.UniqueViolation) or _OTHER_WRITER.search(said):
         return StoreTrouble(f"database {address.where}: another writer was first: {said}", Reason.RECONCILING)
+    if isinstance(error, errors.ReadOnlySqlTransaction):
+        return StoreTrouble(
+            f"database {address.where} is read-only: end its recovery, set default_transaction_read_only off for it "
+            f"and for login {address.username}, or name another server in {address.source}; it is tried again",
+            Reason.DATABASE_UNSUITABLE,
+        )
     if isinstance(error, psycopg.OperationalError):
         return _unreachable(said, address)
     return _unsuitable(error, address)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, errors
 from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
 
@@ -129,6 +129,10 @@ class Pool:
                 connection = await self._take()
                 try:
                     yield connection
+                except errors.ReadOnlySqlTransaction:
+                    await connection.close()
+                    await self.close()  # sessions stay as their database was when they began
+                    raise
                 finally:
                     await self._give_back(connection)
             finally:

@@ -35,6 +35,22 @@ MUTATIONS = (
         f"{TOLD}::test_a_lease_is_read_whatever_a_pod_has_written_there[a list]",
     ),
     Mutation(
+        "a database that is read-only is one that can't do what is needed",
+        "nobody is told what to set, though Postgres says it",
+        f"{STORES}/errors.py",
+        "    if isinstance(error, errors.ReadOnlySqlTransaction):\n",
+        "    if False:\n",
+        f"{TOLD}::test_a_database_that_is_read_only_is_told_and_written_to_as_soon_as_it_may_be",
+    ),
+    Mutation(
+        "sessions of a database that was read-only are used on",
+        "it may be written to again, and the operator's own sessions may not, for ever",
+        f"{STORES}/pool.py",
+        "                except errors.ReadOnlySqlTransaction:\n",
+        "                except NotImplementedError:\n",
+        f"{TOLD}::test_a_database_that_is_read_only_is_told_and_written_to_as_soon_as_it_may_be",
+    ),
+    Mutation(
         "a resync fails with one of its catalogs",
         "nothing that went unheard is mended, of any tenant of any database",
         f"{ENGINE}/fleet.py",

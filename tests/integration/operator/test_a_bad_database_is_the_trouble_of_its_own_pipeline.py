@@ -14,6 +14,10 @@ from tests.support.postgres import Server
 from tests.support.rights import HOME
 
 pytestmark = pytest.mark.integration
+END_SESSIONS = """
+SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
 
 
 @pytest.mark.parametrize(
@@ -49,6 +53,27 @@ def test_tenants_of_another_are_mended_by_the_same_leader(
     here.apply(tenant(suspend=True, displayName="changed"))
     observed(here, "ragtenant", "acme")
     assert here.condition("ragtenant", "acme", "DatabaseReady")["reason"] == reason
+
+
+def test_a_database_that_is_read_only_is_told_and_heals(here: World, database: str) -> None:
+    here.operator()
+    here.apply(pipeline(), tenant(suspend=True), HANDBOOK, here.database_secret(database))
+    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected")
+    with psycopg.connect(database, autocommit=True) as admin:
+        name = admin.info.dbname
+        admin.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        admin.execute(END_SESSIONS)
+        here.kubectl("delete", "secret", "acme-api-key")
+        here.apply(tenant(suspend=True, displayName="has another key to be written"))
+        eventually(lambda: any(f"/{name} is read-only: " in one for one in unsuitable(here)), "it is told")
+        admin.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected", 180)
+
+
+def unsuitable(here: World) -> list[str]:
+    """What pipeline and tenant, whichever has something to write, say of a database that won't do."""
+    said = [here.condition(*one, "DatabaseReady") for one in (("ragpipeline", "support"), ("ragtenant", "acme"))]
+    return [one["message"] for one in said if one.get("reason") == "DatabaseUnsuitable"]
 
 
 def leader(here: World) -> tuple[str, int]:

@@ -123,6 +123,22 @@ def test_a_guest_waits_for_a_database_that_is_busy(here: World, there: World, da
     assert not here.audited("DataLeft")
 
 
+def test_a_database_elsewhere_that_stays_read_only_is_waited_for_some_time_only(
+    here: World, there: World, database: str
+) -> None:
+    laid(here, there, database, leave_grace_seconds="12")
+    with psycopg.connect(database, autocommit=True) as admin:
+        admin.execute(f"ALTER DATABASE {admin.info.dbname} SET default_transaction_read_only = on")
+        admin.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    leave(there)
+    eventually(lambda: "is read-only" in waits(there), "it is waited for")
+    eventually(partial(gone, there), "the namespace goes", COLLECTED)
+    assert "tried in vain" in here.wait_audited("DataLeft")["message"]
+
+
 def test_a_database_elsewhere_that_is_gone_for_good_is_waited_for_some_time_only(
     here: World, there: World, own_server: postgres.Server
 ) -> None:

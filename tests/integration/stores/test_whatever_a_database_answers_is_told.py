@@ -10,6 +10,10 @@ from rag_operator.stores.leases import read_leases
 from tests.integration.stores.world import QUERY_PASSWORD, World
 
 SECRET = "5d41402abc4b"
+END_SESSIONS = """
+SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
 LEASE = "INSERT INTO {}.reader_lease VALUES ('a', 3, 2, %s, %s)"
 
 
@@ -31,13 +35,7 @@ async def told(world: World, statement: str) -> StoreTrouble:
         "SELECT timestamptz 'infinity'",
         "SELECT 1 / 0",
     ],
-    ids=[
-        "a bad value",
-        "bad syntax",
-        "a function's own words",
-        "a time that Python has none for",
-        "a division by zero",
-    ],
+    ids=["a bad value", "bad syntax", "a function's own words", "a time without a Python value", "a division by zero"],
 )
 async def test_what_is_not_known_is_told_without_its_values(world: World, statement: str) -> None:
     trouble = await told(world, statement)
@@ -91,3 +89,14 @@ async def test_a_lease_is_read_whatever_a_pod_has_written_there(
         (lease,) = await read_leases(tx)
     assert (lease.pod, lease.applied, lease.pinned, lease.failures) == ("a", 3, 2, read)
     assert lease.live is (expires == "infinity")
+
+
+async def test_a_database_that_is_read_only_is_told_and_written_to_as_soon_as_it_may_be(world: World) -> None:
+    database = f"ALTER DATABASE {world.address.dbname}"
+    world.run(f"{database} SET default_transaction_read_only = on", END_SESSIONS)
+    for _ in range(2):
+        with pytest.raises(StoreTrouble, match="is read-only: ") as trouble:
+            await world.add("acme")
+        assert trouble.value.reason is Reason.DATABASE_UNSUITABLE
+    world.run("SET default_transaction_read_only = off", f"{database} RESET default_transaction_read_only")
+    assert (await world.add("acme")).name == "acme"
