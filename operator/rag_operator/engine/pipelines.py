@@ -38,15 +38,7 @@ from rag_operator.engine.refusals import REFUSALS, refusal
 from rag_operator.engine.secrets import Found, found, read_secret
 from rag_operator.kube.apply import apply_child, delete_child, ensure_secret
 from rag_operator.kube.client import Object
-from rag_operator.kube.kinds import (
-    CONFIG_MAP,
-    DEPLOYMENT,
-    NETWORK_POLICY,
-    PDB,
-    PIPELINE,
-    SERVICE,
-    Kind,
-)
+from rag_operator.kube.kinds import CONFIG_MAP, DEPLOYMENT, NETWORK_POLICY, PDB, PIPELINE, SERVICE, Kind
 from rag_operator.stores.errors import StoreProblem, StoreTrouble
 from rag_operator.stores.leases import read_leases
 from rag_operator.stores.redis import ping, port_of
@@ -95,12 +87,9 @@ class PipelineReconciler:
         try:
             pipeline = parse_pipeline(live)
         except InvalidSpec as invalid:
-            facts = decide.PipelineFacts(_generation(live), spec=Check(False, Reason.INVALID_SPEC, str(invalid)))
-            await self._status(live, facts, {})
-            return await self._reach(key, live)
+            return await self._refuse(key, live, Check(False, Reason.INVALID_SPEC, str(invalid)))
         if unusable := self._pace.refusal(pipeline):
-            await self._status(live, decide.PipelineFacts(_generation(live), spec=unusable), {})
-            return await self._reach(key, live)
+            return await self._refuse(key, live, unusable)
         if pipeline.spec.paused:
             await self._bind(key, pipeline)  # tenants may still be deleted, and that needs the database
             await self._pause(live)
@@ -133,6 +122,12 @@ class PipelineReconciler:
             await self._bind(key, parse_pipeline(live))
         except InvalidSpec:
             await self._reach(key, live)
+
+    async def _refuse(self, key: Key, live: Object, why: Check) -> float | None:
+        """The spec can't be acted on, and what runs stays as it is."""
+        paused = live["spec"].get("paused") is True
+        await self._status(live, decide.PipelineFacts(_generation(live), spec=why, paused=paused), {})
+        return await self._reach(key, live)
 
     async def _reach(self, key: Key, live: Object) -> float | None:
         """Tenants may be deleted whatever the spec says, and that needs the database."""
@@ -212,6 +207,13 @@ class PipelineReconciler:
         if before is None or not same or before.release != bound.binding.release:
             self._wake_tenants(key)
         return bound
+
+    def _tell_of_change(self, key: Key, old: RagPipelineStatus, generation: int) -> None:
+        """Whom a spec takes in tenants read for themselves: they look once, also where it is bound to no database."""
+        binding = self._context.bindings.get(key)
+        woken = binding is not None and binding.pipeline.metadata.generation == generation
+        if old.observed_generation != generation and not woken:
+            self._wake_tenants(key)
 
     def _wake_tenants(self, key: Key) -> None:
         for tenant in self._context.registry.tenants_of(key):
@@ -381,6 +383,7 @@ class PipelineReconciler:
     async def _status(self, live: Object, facts: decide.PipelineFacts, more: dict[str, Any]) -> RagPipelineStatus:
         old = RagPipelineStatus.model_validate(live.get("status", {}))
         key = key_of(PIPELINE, live)
+        self._tell_of_change(key, old, facts.generation)
         fields = old.to_dict() | more
         new = RagPipelineStatus.model_validate(fields).model_copy(
             update={

@@ -6,6 +6,7 @@ from tests.faults.mutations.mutation import Mutation
 
 OPERATOR = "operator/rag_operator"
 TENANTS = "integration/operator/test_tenants_in_other_namespaces.py"
+REFUSED = "integration/operator/test_who_is_let_in_holds_also_while_the_spec_is_refused.py"
 LET_GO = "integration/operator/test_nobody_is_let_go_before_answers_are_closed.py"
 FIRST = "integration/operator/test_a_pipeline_waits_for_its_guests_from_their_first_moment.py"
 LEFT_OPEN = "integration/operator/test_what_a_tenant_left_open_is_closed_for_it_as_its_own.py"
@@ -74,6 +75,24 @@ MUTATIONS = (
         """ and not live.get("status", {}).get("catalogID"):""",
         ":",
         f"{LEFT_OPEN}::test_a_guest_that_is_refused_while_no_operator_is_installed_is_closed_by_the_next",
+        api=True,
+    ),
+    Mutation(
+        "a tenant hears of a spec only where it is acted on",
+        "a namespace that is shut out is answered for hours, since another field of the spec is wrong",
+        f"{OPERATOR}/engine/pipelines.py",
+        "        self._tell_of_change(key, old, facts.generation)\n",
+        "",
+        f"{REFUSED}::test_a_guest_is_closed_though_the_spec_has_a_pin_that_nobody_runs[alone]",
+        api=True,
+    ),
+    Mutation(
+        "what is refused is never paused",
+        "the audit log says that reconcile goes on, which it does not",
+        f"{OPERATOR}/engine/pipelines.py",
+        'live["spec"].get("paused") is True',
+        "False",
+        f"{REFUSED}::test_what_is_paused_stays_said_to_be_paused_while_its_spec_is_refused",
         api=True,
     ),
     Mutation(
