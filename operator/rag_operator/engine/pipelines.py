@@ -32,6 +32,7 @@ from rag_operator.engine.optional import bring_monitors
 from rag_operator.engine.pace import Pace, Placed
 from rag_operator.engine.pipeline_deletion import PipelineDeletion
 from rag_operator.engine.pods import pods_trouble
+from rag_operator.engine.profiles import profiles_of
 from rag_operator.engine.proxies import missing_login
 from rag_operator.engine.queue import Key, key_of
 from rag_operator.engine.refusals import REFUSALS, refusal
@@ -42,7 +43,7 @@ from rag_operator.kube.kinds import CONFIG_MAP, DEPLOYMENT, NETWORK_POLICY, PDB,
 from rag_operator.stores.errors import StoreProblem, StoreTrouble
 from rag_operator.stores.leases import read_leases
 from rag_operator.stores.redis import ping, port_of
-from rag_runtime.contract.config import EmbeddingProfile
+from rag_runtime.contract.config import EmbeddingProfile, ServeConfig
 
 log = logging.getLogger(__name__)
 ROLLING_PERIOD = 5.0
@@ -77,7 +78,6 @@ class PipelineReconciler:
         self._deletion = PipelineDeletion(context)
         self._pace = Pace(context)
         self._served: dict[Key, bool] = {}
-        self._last_profiles: dict[str, tuple[EmbeddingProfile, ...]] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         """One pass; returns seconds until the next look, None for no need."""
@@ -145,14 +145,16 @@ class PipelineReconciler:
         facts = decide.PipelineFacts(
             _generation(live), database=bound.check, cache=cached.check, models=models.check, runtime=placed.check
         )
-        await self._network(pipeline, bound, cached)
+        profiles = await profiles_of(self._context.api, pipeline, bound.binding)
+        await self._network(pipeline, bound, cached, profiles or ())
         catalog = bound.binding.catalog if bound.binding else catalog_of(pipeline)
         status: dict[str, Any] = {}
         if catalog is not None:
             await bring_accounts(self._context.api, pipeline)
             models = replace(models, versions=models.versions | cached.versions)
             chosen = await autoscaling.planned(self._context, pipeline)
-            deployment = await self._query(pipeline, bound, models, chosen, release)
+            serve = None if profiles is None else config.serve_config(pipeline, catalog, profiles)
+            deployment = await self._query(pipeline, serve, models, chosen, release)
             if deployment is not None:
                 facts = replace(facts, query=await self._query_facts(pipeline, deployment, bound))
                 facts = replace(facts, extras=await self._extras(pipeline, chosen))
@@ -200,7 +202,6 @@ class PipelineReconciler:
             return bound
         self._context.bindings[key] = bound.binding
         self._context.reached.pop(key, None)
-        self._last_profiles[pipeline.metadata.uid] = bound.binding.profiles
         self._listeners.ensure(key, bound.binding)
         await look_for_orphans(self._context, key, bound.binding)
         same = before is not None and before.pipeline.metadata.generation == pipeline.metadata.generation
@@ -264,11 +265,12 @@ class PipelineReconciler:
             return Check(False, trouble.reason, str(trouble))
         return GOOD
 
-    async def _network(self, pipeline: RagPipeline, bound: Bound, cached: Cached) -> None:
+    async def _network(
+        self, pipeline: RagPipeline, bound: Bound, cached: Cached, profiles: tuple[EmbeddingProfile, ...]
+    ) -> None:
         """The policies; those in force stay where a Secret that they depend on is away."""
         if bound.address is None or cached.port is None:
             return
-        profiles = bound.binding.profiles if bound.binding else self._profiles(pipeline)
         inputs = network.NetworkInputs(
             operator=self._context.settings.namespace,
             database_port=bound.address.port,
@@ -294,15 +296,12 @@ class PipelineReconciler:
         return Models(unproxied or trusted.check, known, trusted.versions)
 
     async def _query(
-        self, pipeline: RagPipeline, bound: Bound, models: Models, chosen: Plan, release: Release
+        self, pipeline: RagPipeline, serve: ServeConfig | None, models: Models, chosen: Plan, release: Release
     ) -> Object | None:
         api, meta = self._context.api, pipeline.metadata
-        catalog = bound.binding.catalog if bound.binding else catalog_of(pipeline)
         live = await api.get(DEPLOYMENT, meta.namespace, names.query(meta.name))
-        if catalog is None or (live is None and bound.binding is None):
+        if serve is None:
             return live
-        profiles = bound.binding.profiles if bound.binding else self._profiles(pipeline)
-        serve = config.serve_config(pipeline, catalog, profiles)
         document = query.runtime_config_map(pipeline, serve)
         await apply_child(api, document, FIELD_MANAGER_PIPELINE)
         await apply_child(api, query.query_service(pipeline), FIELD_MANAGER_PIPELINE)
@@ -323,10 +322,6 @@ class PipelineReconciler:
     async def _extras(self, pipeline: RagPipeline, chosen: Plan) -> tuple[Check, ...]:
         scaled = await autoscaling.bring_autoscaler(self._context, pipeline, chosen)
         return scaled, await bring_monitors(self._context, pipeline)
-
-    def _profiles(self, pipeline: RagPipeline) -> tuple[EmbeddingProfile, ...]:
-        """While the database is away: what it said last, so that its outage rolls no pods."""
-        return self._last_profiles.get(pipeline.metadata.uid, ())
 
     async def _optional(self, pipeline: RagPipeline, kind: Kind, name: str, manifest: Object | None) -> None:
         meta = pipeline.metadata

@@ -83,4 +83,14 @@ MUTATIONS = (
         "integration/kube/test_calls_wait_behind_no_watch.py::test_calls_wait_behind_no_watch",
         api=True,
     ),
+    Mutation(
+        "what a catalog said before an outage is known to its leader alone",
+        "Postgres and the leader fall together, all query pods are replaced, and the model that answers is cut off",
+        f"{OPERATOR}/engine/profiles.py",
+        "        return tuple(ServeConfig.model_validate_json(text).profiles.values())\n",
+        "        return tuple(ServeConfig.model_validate_json(text).profiles.values())[:0]\n",
+        "integration/operator/test_an_outage_rolls_no_pods_whoever_leads.py"
+        "::test_a_model_that_a_revision_answers_with_stays_within_reach",
+        api=True,
+    ),
 )
