@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,14 @@ class Registry:
     def knows(self, key: Key) -> bool:
         """Whether the object is there, as far as is known."""
         return key in self.pipelines or key in self.tenants
+
+    def known(self) -> dict[Key, str | None]:
+        """All that is there, as far as is known, and the version that a watch delivered last of each."""
+        return {key: self.delivered.get(key) for key in (*self.pipelines, *self.tenants)}
+
+    def vanished(self, before: Mapping[Key, str | None], listed: Container[Key]) -> list[Key]:
+        """What a list lacks of all that was known before it, and of which no watch has told since: it may be older."""
+        return [key for key, version in self.known().items() if key not in listed and (key, version) in before.items()]
 
     def take_in(self, key: Key, body: dict[str, Any]) -> bool:
         """Remember an object, wherever it was read; True when its pipeline's counts may have changed."""

@@ -101,14 +101,14 @@ class Resync:
         """
         metrics.RESYNCS.inc()
         began = time.monotonic()
-        places = Places(self._context.api, self._context.settings)
+        registry, settled = self._context.registry, self._context.settled
+        before, places = registry.known(), Places(self._context.api, self._context.settings)
         listed = await self._list(places)
         self._context.orphans.all_are_known(places.refused)
         children, marks = await list_children(self._context), await catalog_marks(self._context)
         metrics.RESYNC_SECONDS.observe(time.monotonic() - began)
-        registry, settled = self._context.registry, self._context.settled
-        for key in [*registry.pipelines, *registry.tenants]:
-            if key not in listed and key.namespace not in places.refused:
+        for key in registry.vanished(before, listed):
+            if key.namespace not in places.refused:
                 metrics.DIFFERENCES.labels(key.kind, "vanished").inc()
                 registry.forget(key)
                 settled.drop(key)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.looks import observed
+from tests.support.managed import managed_pipeline_binds
 from tests.support.operator import World, eventually, pipeline
 
 pytestmark = pytest.mark.integration
@@ -21,11 +22,11 @@ def _owners(here: World) -> list[str]:
     return [owner["name"] for owner in _claim(here).get("ownerReferences", [])]
 
 
-def test_a_changed_policy_takes_the_volume_along_and_leaves_it_again(here: World) -> None:
+def test_a_changed_policy_takes_the_volume_along_and_leaves_it_again(here: World, database: str) -> None:
     here.operator()
     managed: dict[str, Any] = {"database": {"managed": {}}}
     here.apply(pipeline(**managed))
-    eventually(lambda: _claim(here), "the volume")
+    managed_pipeline_binds(here, database)
     kept = _claim(here)["uid"]
     assert _owners(here) == []
     for policy, owners in (("Delete", ["support"]), ("Retain", [])):

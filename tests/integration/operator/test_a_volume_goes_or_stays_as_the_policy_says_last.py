@@ -62,10 +62,12 @@ def _begun(here: World, database: str, policy: str) -> dict[str, Any]:
     here.operator()
     here.apply(_managed(policy))
     managed_pipeline_binds(here, database)
-    claim = here.get("persistentvolumeclaim", NAME)
-    assert claim is not None
-    assert ("ownerReferences" in claim["metadata"]) is (policy == "Delete")
-    return claim
+    eventually(lambda: ("ownerReferences" in _claim(here)["metadata"]) is (policy == "Delete"), "the policy holds")
+    return _claim(here)
+
+
+def _claim(here: World) -> dict[str, Any]:
+    return here.get("persistentvolumeclaim", NAME) or {}
 
 
 def _released(here: World) -> str:
@@ -84,7 +86,7 @@ def test_it_stays_where_retain_was_said(here: World, database: str, change: Any)
     change(here, "Retain")
     assert _released(here) == STAYS
     eventually(lambda: here.get("service", NAME) is None, "the children are collected", COLLECTED)
-    claim = here.get("persistentvolumeclaim", NAME) or {}
+    claim = _claim(here)
     assert claim["metadata"]["uid"] == before["metadata"]["uid"]
     assert not {"ownerReferences", "deletionTimestamp"} & claim["metadata"].keys()
     assert claim["spec"] == before["spec"]
@@ -103,12 +105,12 @@ def test_what_an_earlier_pipeline_left_is_not_taken_along_and_is_found_again(her
     _while_paused(here, "Retain")
     assert _released(here) == STAYS
     here.apply(_managed("Delete"))
-    here.wait_condition("ragpipeline", "support", "Ready", "NameTaken", COLLECTED)
+    eventually(lambda: here.get("statefulset", NAME), "it is made over the volume, which it has not adopted", COLLECTED)
     _delete(here)
     eventually(lambda: here.get("ragpipeline", "support") is None, "the pipeline goes", COLLECTED)
     assert here.wait_audited("Released", 2)["message"] == STAYS
     here.apply(_managed("Retain"))
     eventually(lambda: here.get("statefulset", NAME), "it is made anew over the volume", COLLECTED)
-    claim = here.get("persistentvolumeclaim", NAME) or {}
+    claim = _claim(here)
     assert claim["metadata"]["uid"] == before["metadata"]["uid"]
     assert not {"ownerReferences", "deletionTimestamp"} & claim["metadata"].keys()

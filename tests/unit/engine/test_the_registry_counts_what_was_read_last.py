@@ -36,6 +36,19 @@ def test_an_object_that_no_watch_delivered_is_behind_and_known() -> None:
     assert not registry.knows(TENANT)
 
 
+def test_gone_is_what_a_list_lacks_unless_a_watch_has_told_of_it_since_the_list_began() -> None:
+    registry = Registry()
+    gone, unheard, again, edited, late = (Key("tenant", "rag", name) for name in ("gone", "un", "again", "ed", "late"))
+    for key in (gone, again, edited):
+        registry.observe(key, _body("1"))
+    registry.take_in(unheard, _body("1"))
+    before = registry.known()
+    registry.forget(again)
+    for key in (again, edited, late):
+        registry.observe(key, _body("2"))
+    assert set(registry.vanished(before, {edited})) == {gone, unheard}
+
+
 def test_tenants_of_one_pipeline_share_a_lane_that_the_pipeline_does_not_wait_in() -> None:
     registry = Registry()
     registry.observe(PIPELINE, {"metadata": {"resourceVersion": "1"}})
