@@ -15,6 +15,7 @@ from rag_operator.api.names import FINALIZER
 from rag_operator.engine.finalizer import drop_finalizer
 from rag_operator.engine.places import Places
 from rag_operator.engine.settings import Settings
+from rag_operator.engine.volume import settle_volume
 from rag_operator.kube.client import Api, Object
 from rag_operator.kube.errors import ConflictError
 from rag_operator.kube.kinds import DEPLOYMENT, PIPELINE, TENANT, Kind
@@ -63,6 +64,8 @@ async def _let_go(api: Api, kind: Kind, item: Object, say: Callable[[str], None]
     live: Object | None = item
     while live is not None and FINALIZER in live["metadata"].get("finalizers", []):
         with contextlib.suppress(ConflictError):
+            if kind is PIPELINE:
+                await settle_volume(api, live)
             await drop_finalizer(api, kind, live)
             say(f"{kind.kind} {meta['namespace']}/{meta['name']} is released" + _unclosed(live))
             return

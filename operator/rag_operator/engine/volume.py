@@ -22,7 +22,8 @@ async def settle_volume(api: Api, live: Object) -> bool:
     due = _owners_due(live, claim["metadata"], owners)
     if due != owners:
         await api.merge(CLAIM, claim, {"metadata": {"ownerReferences": due}})
-    return any(owner["uid"] == meta["uid"] for owner in due)
+    going = "deletionTimestamp" in claim["metadata"]  # as where its pipeline is deleted in the foreground
+    return going or any(owner["uid"] == meta["uid"] for owner in due)
 
 
 def _owners_due(live: Object, claim: Object, owners: list[Object]) -> list[Object]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.operator.test_uninstall_and_reinstall import release
 from tests.support.looks import observed
 from tests.support.managed import managed_pipeline_binds
 from tests.support.operator import COLLECTED, HANDBOOK, World, eventually, pipeline, tenant
@@ -98,6 +99,18 @@ def test_it_goes_where_delete_was_said(here: World, database: str, change: Any) 
     change(here, "Delete")
     assert _released(here) == GOES
     eventually(partial(_goes, here), "the volume is collected", COLLECTED)
+
+
+def test_it_stays_where_retain_was_said_before_an_uninstall(here: World, database: str) -> None:
+    before = _begun(here, database, "Delete")
+    here.replicas[0].stop()
+    here.apply(_managed("Retain"))
+    release(here)
+    _delete(here)
+    eventually(lambda: here.get("service", NAME) is None, "the children are collected", COLLECTED)
+    claim = _claim(here)
+    assert claim["metadata"]["uid"] == before["metadata"]["uid"]
+    assert not {"ownerReferences", "deletionTimestamp"} & claim["metadata"].keys()
 
 
 def test_what_an_earlier_pipeline_left_is_not_taken_along_and_is_found_again(here: World, database: str) -> None:
