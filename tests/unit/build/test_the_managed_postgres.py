@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from uuid import UUID, uuid4
 
+from rag_operator.api.pipeline import RagPipeline
 from rag_operator.build.common import Manifest
 from rag_operator.build.postgres import managed_postgres, managed_postgres_secret
 from tests.unit.build.samples import PASSWORD, PIPELINES, RELEASE, pipeline
@@ -15,11 +17,19 @@ def by_kind(version: str = "uid/1", about: str = "minimal") -> dict[str, Manifes
     return {child["kind"]: child for child in managed_postgres(PIPELINES[about], RELEASE, version)}
 
 
+def owners(of: RagPipeline, catalog: UUID | None) -> list[str]:
+    status = of.status.model_copy(update={"catalog_id": str(catalog) if catalog else None})
+    metadata = managed_postgres(of.model_copy(update={"status": status}), RELEASE, "uid/1")[0]["metadata"]
+    return [owner["kind"] for owner in metadata.get("ownerReferences", [])]
+
+
 def test_under_retain_the_volume_has_no_owner_and_under_delete_the_pipeline() -> None:
-    kept = by_kind()["PersistentVolumeClaim"]
-    assert "ownerReferences" not in kept["metadata"]
-    gone = by_kind(about="erased at the end")["PersistentVolumeClaim"]
-    assert [owner["kind"] for owner in gone["metadata"]["ownerReferences"]] == ["RagPipeline"]
+    assert owners(MINIMAL, uuid4()) == []
+    assert owners(PIPELINES["erased at the end"], uuid4()) == ["RagPipeline"]
+
+
+def test_a_volume_in_which_the_pipeline_has_no_catalog_yet_has_no_owner() -> None:
+    assert owners(PIPELINES["erased at the end"], None) == []
 
 
 def test_a_new_pipeline_of_the_same_name_finds_the_volume_again() -> None:
