@@ -81,6 +81,7 @@ class Runs:
         if job is not None:
             outcome = finished(job)
             if outcome is None:
+                await self._let_former_go(job, manifest)
                 return await self._unfinished(job, manifest) or Run(RunState.RUNNING)
             if outcome[0] == "Complete" and ingested and _said(job, names.ANNOTATION_REPORTED_BEFORE) != began:
                 return Run(RunState.DONE, handled=pending or handled or None)
@@ -136,6 +137,14 @@ class Runs:
             await self._context.api.delete(JOB, job)
             return None
         return Run(RunState.STUCK, trouble) if trouble else Run(RunState.RUNNING)
+
+    async def _let_former_go(self, job: Object, wanted: Object) -> None:
+        """Runs that were not seen when the present one was made beside them."""
+        meta = job["metadata"]
+        selector = f"{names.LABEL_TENANT}={meta['labels'][names.LABEL_TENANT]}"
+        for other in await self._context.api.list(JOB, meta["namespace"], selector):
+            if finished(other) is None and other["metadata"]["uid"] != meta["uid"]:
+                await self._unfinished(other, wanted)
 
     async def _start(self, tenant: RagTenant, pipeline: RagPipeline, manifest: Object) -> Run:
         """Make the Job when there is room, and no other run of the tenant: that may have read before this was asked."""
