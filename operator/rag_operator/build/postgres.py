@@ -64,10 +64,9 @@ def managed_postgres_secret(pipeline: RagPipeline, password: str) -> Manifest:
 
 def _claim(pipeline: RagPipeline) -> Manifest:
     metadata = common.pipeline_metadata(pipeline, names.postgres(common.name_of(pipeline)), names.COMPONENT_POSTGRES)
+    # Before the pipeline has a catalog there, the volume may hold what another was told to keep.
     if pipeline.spec.deletion_policy is DeletionPolicy.RETAIN or not pipeline.status.catalog_id:
-        del metadata[
-            "ownerReferences"
-        ]  # before it has a catalog there, the volume may hold what another was told to keep
+        del metadata["ownerReferences"]
     database = _managed(pipeline)
     spec: Manifest = {
         "accessModes": ["ReadWriteOnce"],

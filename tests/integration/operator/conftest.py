@@ -7,7 +7,7 @@ import pytest
 
 from tests.cluster.fixtures import Kubernetes
 from tests.support import postgres
-from tests.support.operator import World, world
+from tests.support.operator import World, beside, world
 
 CRDS = Path(__file__).parents[3] / "crds"
 
@@ -30,3 +30,10 @@ def own_server() -> Iterator[postgres.Server]:
     """A Postgres that this test may stop."""
     with postgres.running() as server:
         yield server
+
+
+@pytest.fixture
+def there(here: World) -> Iterator[World]:
+    """Another namespace, for tenants of a pipeline in the first."""
+    with beside(here) as made:
+        yield made

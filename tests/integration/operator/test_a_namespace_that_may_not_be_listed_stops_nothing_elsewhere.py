@@ -18,18 +18,11 @@ from rag_operator.kube.client import Api
 from rag_operator.kube.errors import NotFoundError, RefusedError
 from rag_operator.kube.kinds import TENANT
 from tests.support.looks import looks
-from tests.support.operator import HANDBOOK, OperatorProcess, World, beside, eventually, pipeline, tenant
+from tests.support.operator import HANDBOOK, OperatorProcess, World, eventually, pipeline, tenant
 from tests.support.scoped import ROLE, may_list, under_the_charts_roles
 
 pytestmark = pytest.mark.integration
 EVERYONE = {"namespaces": {"from": "All"}}
-
-
-@pytest.fixture
-def there(here: World) -> Iterator[World]:
-    """The other namespace, in which the operator's rights are taken away."""
-    with beside(here) as made:
-        yield made
 
 
 def _start(here: World, there: World) -> OperatorProcess:

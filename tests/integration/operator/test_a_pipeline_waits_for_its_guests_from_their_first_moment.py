@@ -8,18 +8,11 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from tests.support.operator import HANDBOOK, World, beside, eventually, pipeline, secret, tenant
+from tests.support.operator import HANDBOOK, World, eventually, pipeline, secret, tenant
 from tests.support.postgres import PASSWORD
 
 pytestmark = pytest.mark.integration
 EVERYONE = {"namespaces": {"from": "All"}}
-
-
-@pytest.fixture
-def there(here: World) -> Iterator[World]:
-    """The guest's namespace."""
-    with beside(here) as made:
-        yield made
 
 
 @pytest.fixture

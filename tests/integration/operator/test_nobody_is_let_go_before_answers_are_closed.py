@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -12,18 +11,11 @@ import psycopg
 import pytest
 
 from tests.support import postgres
-from tests.support.operator import COLLECTED, HANDBOOK, World, beside, eventually, pipeline, tenant
+from tests.support.operator import COLLECTED, HANDBOOK, World, eventually, pipeline, tenant
 
 pytestmark = pytest.mark.integration
 EVERYONE = {"namespaces": {"from": "All"}}
 YET = "answers can't be closed yet"
-
-
-@pytest.fixture
-def there(here: World) -> Iterator[World]:
-    """The guest's namespace, which goes while the pipeline's stays."""
-    with beside(here) as made:
-        yield made
 
 
 def laid(here: World, there: World, database: str, policy: str = "Retain", **settings: str) -> str:

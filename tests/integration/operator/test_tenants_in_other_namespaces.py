@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ import psycopg
 import pytest
 
 from tests.support.looks import idles
-from tests.support.operator import COLLECTED, HANDBOOK, World, beside, eventually, pipeline, tenant
+from tests.support.operator import COLLECTED, HANDBOOK, World, eventually, pipeline, tenant
 from tests.support.scoped import under_the_charts_roles
 
 pytestmark = pytest.mark.integration
@@ -23,13 +22,6 @@ CHOSEN = {"namespaces": {"from": "Selector", "selector": {"matchLabels": {LABEL:
 EVERYONE = {"namespaces": {"from": "All"}}
 MADE = "secrets,configmaps,cronjobs,jobs,networkpolicies,serviceaccounts"
 OURS = "app.kubernetes.io/managed-by=rag-operator"
-
-
-@pytest.fixture
-def there(here: World) -> Iterator[World]:
-    """The tenants' namespace, which no pipeline allows yet."""
-    with beside(here) as made:
-        yield made
 
 
 def start(here: World, there: World, **settings: str) -> None:

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.integration.operator.test_tenants_in_other_namespaces import EVERYONE, guest, rows, start
 from tests.integration.operator.test_uninstall_and_reinstall import release
-from tests.support.operator import HANDBOOK, World, beside, eventually, pipeline, tenant
+from tests.support.operator import HANDBOOK, World, eventually, pipeline, tenant
 
 pytestmark = pytest.mark.integration
 OPEN, CLOSED, KEPT = ("Active", 1, True), ("Deactivated", 0, False), ("Retained", 0, False)
 NO_FINALIZER = '{"metadata":{"finalizers":null}}'
 NOBODY: dict[str, Any] = {"namespaces": {"from": "Same"}}
-
-
-@pytest.fixture
-def there(here: World) -> Iterator[World]:
-    """The guest's namespace."""
-    with beside(here) as made:
-        yield made
 
 
 def _with_guest(here: World, there: World, dsn: str) -> None:

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
 
 from tests.support.looks import settles
-from tests.support.operator import HANDBOOK, World, beside, eventually, pipeline, tenant
+from tests.support.operator import HANDBOOK, World, eventually, pipeline, tenant
 
 pytestmark = pytest.mark.integration
 EVERYONE = {"namespaces": {"from": "All"}}
 NOBODY = {"namespaces": {"from": "Same"}}
 UNKNOWN: dict[str, Any] = {"runtimeVersion": "99.0.0"}
 """A pin that no operator can run."""
-
-
-@pytest.fixture
-def there(here: World) -> Iterator[World]:
-    """The guest's namespace."""
-    with beside(here) as made:
-        yield made
 
 
 def laid(here: World, there: World, database: str) -> str:
