@@ -86,7 +86,7 @@ def _a_pod_serves(here: World, database: str) -> None:
     catalog = CatalogNames(UUID(status["catalogID"])).schema
     statement = f"INSERT INTO {catalog}.reader_lease (pod, applied, pinned, expires_at) VALUES ('bench', 0, 0, %s)"
     with psycopg.connect(database) as admin:
-        admin.execute(statement, [datetime.now(UTC) + timedelta(days=1)])
+        admin.execute(statement, [datetime.now(UTC) + timedelta(hours=12)])
 
 
 def _resyncs(port: int, pid: int) -> tuple[float, float]:

@@ -11,7 +11,6 @@ import logging
 from pydantic import ValidationError
 
 from rag_operator.api.conditions import Reason
-from rag_operator.api.names import FINALIZER
 from rag_operator.api.tenancy import NamespacesFrom, Tenancy, TenantNamespaces
 from rag_operator.decide.checks import Check
 from rag_operator.decide.tenancy import allows
@@ -66,11 +65,9 @@ async def _allows(context: Context, pipeline: Object, namespace: str) -> bool:
 async def close(context: Context, key: Key, live: Object) -> bool:
     """Close a tenant that its pipeline no longer takes, and keep its data; True when nothing is left to do.
 
-    Keys are refused, the ingestion login is shut, CronJob and Jobs go. Nothing was made for one without our finalizer,
-    unless an uninstall or its author took it off: then the status, which users can't write, knows the catalog.
+    Keys are refused, the ingestion login is shut, CronJob and Jobs go. Neither finalizer nor status says whether there
+    is anything to close: an uninstall takes the one, and both are gone where all was applied anew beside its catalog.
     """
-    if FINALIZER not in live["metadata"].get("finalizers", []) and not live.get("status", {}).get("catalogID"):
-        return True
     try:
         await _deactivate(context, key, live)
         closed = True

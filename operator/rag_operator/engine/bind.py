@@ -29,6 +29,7 @@ from rag_operator.kube.kinds import PIPELINE, SECRET, STATEFUL_SET
 from rag_operator.stores.address import DatabaseAddress, parse_secret
 from rag_operator.stores.catalog import CatalogRequest, ensure_catalog
 from rag_operator.stores.errors import StoreProblem, StoreTrouble, Superseded
+from rag_operator.stores.leases import drop_stray, read_leases
 from rag_operator.stores.migrate import migrate_catalog
 from rag_operator.stores.preflight import preflight
 from rag_operator.stores.profiles import declare_profile, serving_identities
@@ -55,6 +56,8 @@ class Bound:
     """Where the database is, also while it doesn't answer."""
     closing: float | None = None
     """Seconds until a former login of the query pods is to be closed."""
+    live_leases: int = 0
+    """Query pods that answer from this database."""
 
 
 async def bind(context: Context, pipeline: RagPipeline, release: Release) -> Bound:
@@ -134,8 +137,11 @@ async def _bind_at(context: Context, pipeline: RagPipeline, address: DatabaseAdd
     async with context.transaction(binding) as tx:
         declared = await declare_profile(tx, config.embedding_profile(pipeline.spec))
         serving = await serving_identities(tx)
+        leases = await read_leases(tx)
+        await drop_stray(tx, leases)
     bound = replace(binding, declared=declared, serving=serving)
-    return Bound(Check(True, Reason.AS_EXPECTED, ""), bound, closing=closing.due)
+    live = sum(lease.live for lease in leases)
+    return Bound(Check(True, Reason.AS_EXPECTED, ""), bound, closing=closing.due, live_leases=live)
 
 
 async def _reach(context: Context, pipeline: RagPipeline, address: DatabaseAddress, release: Release) -> Binding:

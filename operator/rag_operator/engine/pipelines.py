@@ -24,7 +24,7 @@ from rag_operator.engine.accounts import bring_accounts
 from rag_operator.engine.audit import Action, Entry
 from rag_operator.engine.authorities import read_authorities
 from rag_operator.engine.bind import Bound, bind, catalog_of, reach
-from rag_operator.engine.context import BACK_OFF, Binding, Context
+from rag_operator.engine.context import BACK_OFF, Context
 from rag_operator.engine.finalizer import add_finalizer
 from rag_operator.engine.janitor import look_for_orphans
 from rag_operator.engine.listening import Listeners
@@ -41,7 +41,6 @@ from rag_operator.kube.apply import apply_child, delete_child, ensure_secret
 from rag_operator.kube.client import Object
 from rag_operator.kube.kinds import CONFIG_MAP, DEPLOYMENT, NETWORK_POLICY, PDB, PIPELINE, SERVICE, Kind
 from rag_operator.stores.errors import StoreProblem, StoreTrouble
-from rag_operator.stores.leases import read_leases
 from rag_operator.stores.redis import ping, port_of
 from rag_runtime.contract.config import EmbeddingProfile, ServeConfig
 
@@ -339,17 +338,15 @@ class PipelineReconciler:
 
     async def _query_facts(self, pipeline: RagPipeline, deployment: Object, bound: Bound) -> decide.QueryFacts:
         status = deployment.get("status", {})
-        leases = 0
         if bound.binding is not None:
-            leases = await self._live_leases(bound.binding)
-            self._note_served(Key.of(pipeline), leases > 0)
+            self._note_served(Key.of(pipeline), bound.live_leases > 0)
         facts = decide.QueryFacts(
             desired=int(deployment["spec"].get("replicas", 1)),
             ready=int(status.get("readyReplicas", 0)),
             updated=int(status.get("updatedReplicas", 0)),
             total=int(status.get("replicas", 0)),
             observed=status.get("observedGeneration", 0) >= deployment["metadata"]["generation"],
-            live_leases=leases if bound.binding else int(status.get("readyReplicas", 0)),
+            live_leases=bound.live_leases if bound.binding else int(status.get("readyReplicas", 0)),
             trouble=rollout.refused_pods(deployment),
         )
         if facts.complete or facts.trouble:
@@ -360,10 +357,6 @@ class PipelineReconciler:
     async def _pods_trouble(self, pipeline: RagPipeline, component: str) -> str:
         labels = names.pipeline_selector(pipeline.metadata.name, component)
         return await pods_trouble(self._context, pipeline.metadata.namespace, labels)
-
-    async def _live_leases(self, binding: Binding) -> int:
-        async with self._context.transaction(binding) as tx:
-            return sum(lease.live for lease in await read_leases(tx))
 
     async def _pause(self, live: Object) -> None:
         old = RagPipelineStatus.model_validate(live.get("status", {}))

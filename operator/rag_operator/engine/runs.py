@@ -64,8 +64,8 @@ class Runs:
         """Start the run that is asked for, when it may; returns how it stands."""
         asked = tenant.metadata.annotations.get(names.ANNOTATION_SYNC_REQUESTED, "")
         handled = tenant.status.last_handled_sync_request or ""
-        last = row.summary.get("lastIngestion") or {}
-        ingested = last.get("config") == digest
+        last = row.summary.ended()
+        ingested = last.config == digest
         pending = asked if asked != handled else ""
         if ingested:
             self._in_vain.pop(row.id, None)
@@ -76,7 +76,7 @@ class Runs:
         request = run_request(digest, pending)
         name = names.ingest_job(tenant.metadata.name, request)
         manifest = ingest.ingest_job(binding.pipeline, tenant, binding.release, inputs, request)
-        manifest["metadata"]["annotations"][names.ANNOTATION_REPORTED_BEFORE] = began = str(last.get("startedAt", ""))
+        manifest["metadata"]["annotations"][names.ANNOTATION_REPORTED_BEFORE] = began = last.started_at
         job = await self._context.api.get(JOB, tenant.metadata.namespace, name)
         if job is not None:
             outcome = finished(job)

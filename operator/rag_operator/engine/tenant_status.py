@@ -2,51 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rag_operator.api import names
 from rag_operator.api.common import NameRef
 from rag_operator.api.formats import ObjectName
 from rag_operator.api.tenant import (
     ActiveRevision,
-    BuildingRevision,
     IndexStatus,
-    LastIngestion,
     RagTenantStatus,
     RetainedRevision,
 )
 from rag_operator.engine.context import Binding
+from rag_operator.stores.profiles import recorded_shape
 from rag_operator.stores.tenants import TenantRow
+
+LONGEST_MODEL = 128
+"""Characters of a model's name; a tenant's ingestion may record any."""
 
 
 def failed_documents(row: TenantRow) -> int:
     """Documents that wait for a person."""
-    return int(row.summary.get("deadLetters", 0))
+    return row.summary.dead_letters
 
 
 def failed(row: TenantRow) -> bool:
     """Whether the run that ended last, the operator's or a scheduled one, says that it failed."""
-    return (row.summary.get("lastIngestion") or {}).get("succeeded") is False
+    return not row.summary.ended().succeeded
 
 
 def trouble(row: TenantRow) -> str:
     """What the run that ended last has to say."""
-    return str((row.summary.get("lastIngestion") or {}).get("message", ""))
+    return row.summary.ended().message
 
 
 def of_row(binding: Binding, row: TenantRow, retained: tuple[int, ...], handled: str | None) -> RagTenantStatus:
     """The status without conditions. Figures come from the runs' reports, so that reading them costs nothing."""
-    ingestion = row.summary.get("lastIngestion")
     return RagTenantStatus(
         catalog_id=str(binding.catalog.catalog),
         db_schema=row.schema,
         api_key_secret_ref=NameRef(name=ObjectName(names.api_key_secret(row.name))),
         index=IndexStatus(
             active=_active(row),
-            building=_building(row),
+            building=row.summary.building,
             retained=tuple(RetainedRevision(revision=number) for number in retained),
         ),
-        last_ingestion=LastIngestion.model_validate(ingestion) if ingestion else None,
+        last_ingestion=row.summary.last_ingestion,
         dead_letters=failed_documents(row),
         last_handled_sync_request=handled,
     )
@@ -55,24 +54,16 @@ def of_row(binding: Binding, row: TenantRow, retained: tuple[int, ...], handled:
 def _active(row: TenantRow) -> ActiveRevision | None:
     if row.active is None:
         return None
-    facts: dict[str, Any] = next(
-        (f for key in ("index", "active", "ready") if (f := row.summary.get(key)) and f.get("revision") == row.active),
-        {},
-    )
-    shape = row.shape or {}
+    figures = row.summary.figures(row.active)
+    shape = recorded_shape(row.shape)
     return ActiveRevision(
         revision=row.active,
-        embedding_model=str(shape.get("profile", {}).get("model", "")),
-        documents=int(facts.get("documents", 0)),
-        chunks=int(facts.get("chunks", 0)),
-        size=human_size(int(facts.get("bytes", 0))),
-        promoted_at=row.summary.get("promotedAt"),
+        embedding_model=shape.profile.model[:LONGEST_MODEL] if shape else "",
+        documents=figures.documents,
+        chunks=figures.chunks,
+        size=human_size(figures.bytes),
+        promoted_at=row.summary.promoted_at,
     )
-
-
-def _building(row: TenantRow) -> BuildingRevision | None:
-    building = row.summary.get("building")
-    return BuildingRevision.model_validate(building) if building else None
 
 
 def human_size(size: int) -> str:

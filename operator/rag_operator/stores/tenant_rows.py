@@ -11,6 +11,7 @@ from uuid import UUID
 from psycopg.rows import DictRow
 from psycopg.sql import SQL
 
+from rag_operator.stores.summary import Summary
 from rag_operator.stores.transaction import Transaction
 from rag_runtime.contract.names import CatalogNames, TenantNames
 
@@ -73,8 +74,8 @@ class TenantRow:
     """The catalog's promotion number at which the active revision became active."""
     seq: int
     """The change clock."""
-    summary: Mapping[str, Any]
-    """What ingestion reported: lastIngestion, building, run, ready, index, active, deadLetters."""
+    summary: Summary
+    """What ingestion reported and counted."""
     mark: int
     """Another, whenever anything of the above is."""
 
@@ -123,7 +124,7 @@ async def changed_tenant(tx: Transaction, change: SQL, values: Mapping[str, Any]
 
 
 def _tenant(row: DictRow) -> TenantRow:
-    return TenantRow(**{**row, "api_keys": tuple(row["api_keys"])})
+    return TenantRow(**{**row, "api_keys": tuple(row["api_keys"]), "summary": Summary.model_validate(row["summary"])})
 
 
 async def read_roles(tx: Transaction, row: TenantRow) -> dict[str, DictRow]:

@@ -7,6 +7,7 @@ from tests.faults.mutations.mutation import Mutation
 ENGINE = "operator/rag_operator/engine"
 STORES = "operator/rag_operator/stores"
 TOLD = "integration/stores/test_whatever_a_database_answers_is_told.py"
+SUMMARY = "unit/stores/test_a_summary_is_what_reads_as_one.py::test_what_a_status_does_not_take_is_no_report"
 LEFT_OUT = "integration/stores/test_a_resync_leaves_out_what_cannot_be_read.py"
 
 MUTATIONS = (
@@ -33,6 +34,38 @@ MUTATIONS = (
         "CASE WHEN jsonb_typeof(failures) = 'object'",
         "CASE WHEN true",
         f"{TOLD}::test_a_lease_is_read_whatever_a_pod_has_written_there[a list]",
+    ),
+    Mutation(
+        "a pod is there for as long as its lease says",
+        "one that is written without an end keeps every replaced revision, for ever",
+        f"{STORES}/leases.py",
+        " AND expires_at < now() + interval '1 day' AS live",
+        " AS live",
+        f"{TOLD}::test_a_lease_ends_with_its_pod_whatever_it_says[one that no pod wrote]",
+    ),
+    Mutation(
+        "leases of pods that were killed stay",
+        "every look reads thousands of them",
+        f"{STORES}/leases.py",
+        "        await tx.change(_DROP_STRAY)\n",
+        "        pass\n",
+        f"{TOLD}::test_a_lease_ends_with_its_pod_whatever_it_says[one that died yesterday]",
+    ),
+    Mutation(
+        "a run's report is taken whatever its numbers and times are",
+        "the API server refuses the status, and nothing of the tenant is told any more",
+        f"{STORES}/summary.py",
+        "found if found is None or _fits(found) else None",
+        "found",
+        f"{SUMMARY}[{{'startedAt': 'yesterday'}}]",
+    ),
+    Mutation(
+        "a run's report that is none ends the look at its tenant",
+        "whoever has an ingestion login stops all that is declared of its tenant",
+        f"{STORES}/summary.py",
+        "    except ValidationError:\n        return None\n",
+        "    except NotImplementedError:\n        return None\n",
+        "unit/stores/test_a_summary_is_what_reads_as_one.py::test_what_is_no_object_is_no_report[text]",
     ),
     Mutation(
         "a database that is read-only is one that can't do what is needed",

@@ -72,9 +72,22 @@ MUTATIONS = (
         "nothing was made for a guest without our finalizer",
         "one that is refused between uninstall and reinstall answers on",
         f"{OPERATOR}/engine/allowance.py",
-        """ and not live.get("status", {}).get("catalogID"):""",
-        ":",
+        "        await _deactivate(context, key, live)\n        closed",
+        """        if live["metadata"].get("finalizers"):
+            await _deactivate(context, key, live)
+        closed""",
         f"{LEFT_OPEN}::test_a_guest_that_is_refused_while_no_operator_is_installed_is_closed_by_the_next",
+        api=True,
+    ),
+    Mutation(
+        "nothing was made for a guest that has no status",
+        "one that was applied anew beside its catalog answers on, though it is not allowed",
+        f"{OPERATOR}/engine/allowance.py",
+        "        await _deactivate(context, key, live)\n        closed",
+        """        if live.get("status", {}).get("catalogID"):
+            await _deactivate(context, key, live)
+        closed""",
+        f"{LEFT_OPEN}::test_a_guest_made_anew_that_the_pipeline_which_took_over_does_not_take_is_closed",
         api=True,
     ),
     Mutation(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from uuid import uuid4
 
 import psycopg
@@ -14,6 +15,7 @@ from tests.support.postgres import Server
 from tests.support.rights import HOME
 
 pytestmark = pytest.mark.integration
+REPORT = "UPDATE {c}.pointer SET summary = summary || %s::jsonb"
 END_SESSIONS = """
 SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
@@ -52,7 +54,33 @@ def test_tenants_of_another_are_mended_by_the_same_leader(
     assert leader(here) == led
     here.apply(tenant(suspend=True, displayName="changed"))
     observed(here, "ragtenant", "acme")
-    assert here.condition("ragtenant", "acme", "DatabaseReady")["reason"] == reason
+    here.wait_condition("ragpipeline", "support", "DatabaseReady", reason)
+    if reason == "AsExpected":
+        assert here.condition("ragtenant", "acme", "DatabaseReady")["reason"] == reason
+    else:
+        here.wait_condition("ragtenant", "acme", "Ready", "PipelineNotReady")
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        {"lastIngestion": "text", "building": [1]},
+        {"lastIngestion": {"startedAt": "yesterday", "succeeded": "perhaps"}},
+        {"lastIngestion": {"added": 1e30, "config": 7}, "building": {"revision": 1, "percent": -1}},
+    ],
+    ids=["no reports", "no time", "no numbers that a status takes"],
+)
+def test_whatever_a_run_reports_its_tenant_is_looked_at(here: World, database: str, report: dict[str, object]) -> None:
+    here.operator()
+    here.apply(pipeline(), tenant(suspend=True), HANDBOOK, here.database_secret(database))
+    here.wait_condition("ragtenant", "acme", "DatabaseReady", "AsExpected")
+    with psycopg.connect(database, autocommit=True) as admin:
+        admin.execute(REPORT.format(c=f"rag_{here.catalog().hex[:12]}").encode(), [json.dumps(report)])
+    here.apply(tenant(suspend=True, displayName="changed"))
+    observed(here, "ragtenant", "acme")
+    status = (here.get("ragtenant", "acme") or {})["status"]
+    assert status.get("lastIngestion", {}).get("added", 0) == 0
+    assert "building" not in status["index"]
 
 
 def test_a_database_that_is_read_only_is_told_and_heals(here: World, database: str) -> None:

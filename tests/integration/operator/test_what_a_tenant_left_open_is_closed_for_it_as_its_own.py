@@ -53,6 +53,21 @@ def test_a_guest_that_the_pipeline_which_took_over_does_not_take_is_closed_and_m
     assert (there.get("ragtenant", "acme") or {})["status"]["schema"] == schema
 
 
+def test_a_guest_made_anew_that_the_pipeline_which_took_over_does_not_take_is_closed(
+    here: World, there: World, database: str
+) -> None:
+    _with_guest(here, there, database)
+    _made_anew(here, tenancy=NOBODY)
+    there.kubectl("patch", "ragtenant", "acme", "--type=merge", "-p", NO_FINALIZER)
+    there.kubectl("delete", "ragtenant", "acme", "--timeout=180s")
+    there.apply(guest(here))
+    start(here, there)
+    there.wait_condition("ragtenant", "acme", "Ready", "NotAllowedByPipeline")
+    _is(there, database, CLOSED, "keys are refused")
+    here.kubectl("patch", "ragpipeline", "support", "--type=merge", "-p", json.dumps({"spec": {"tenancy": EVERYONE}}))
+    _is(there, database, OPEN, "it is opened again, as the one that was closed")
+
+
 def test_a_tenant_that_goes_before_the_pipeline_which_took_over_looks_at_it_is_closed_and_told_of(
     here: World, database: str
 ) -> None:

@@ -14,8 +14,16 @@ from rag_operator.stores.database import Databases
 from rag_operator.stores.errors import StoreProblem
 from rag_operator.stores.tenants import ensure_tenant
 from rag_runtime.contract.names import CatalogNames
-from tests.integration.stores.world import World, address_of, catalog_request, read_tenants, request_for, snapshot
-from tests.support.postgres import ADMIN, PASSWORD, Server
+from tests.integration.stores.world import (
+    World,
+    address_of,
+    catalog_request,
+    read_tenants,
+    request_for,
+    snapshot,
+    until,
+)
+from tests.support.postgres import ADMIN, PASSWORD, SUPERUSER, Server
 
 
 async def test_the_same_pipeline_gets_the_same_catalog_also_before_its_status_was_written(world: World) -> None:
@@ -26,12 +34,26 @@ async def test_the_same_pipeline_gets_the_same_catalog_also_before_its_status_wa
     assert snapshot(world) == before
 
 
-async def test_two_operators_at_once_make_one_catalog(databases: Databases, database: str) -> None:
-    async with Databases("two") as others:
-        made = await asyncio.gather(
-            *(ensure_catalog(each, address_of(database), catalog_request()) for each in (databases, others) * 3)
-        )
-    assert len(set(made)) == 1
+async def test_two_operators_at_once_make_one_catalog(
+    databases: Databases, database: str, postgres_server: Server
+) -> None:
+    superuser = postgres_server.dsn(SUPERUSER, address_of(database).dbname)
+    with psycopg.connect(superuser) as admin, psycopg.connect(superuser, autocommit=True) as looking:
+        admin.execute("LOCK pg_namespace IN SHARE MODE")
+        async with Databases("two") as others, asyncio.TaskGroup() as group:
+            made = [
+                group.create_task(ensure_catalog(each, address_of(database), catalog_request()))
+                for each in (databases, others)
+            ]
+            await until(lambda: _blocked(looking) == len(made))
+            admin.rollback()
+    assert made[0].result() == made[1].result()
+
+
+def _blocked(looking: psycopg.Connection) -> int:
+    """Of the operators: both have looked by now, and neither has made anything."""
+    waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    return looking.execute(waiting.encode()).rowcount
 
 
 async def test_two_pipelines_share_a_database_without_knowing(world: World) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from rag_operator.stores.errors import Superseded
 from rag_operator.stores.promotion import PromotionResult, Refusal, promote, revisions
+from rag_operator.stores.summary import Figures
 from rag_operator.stores.tenants import TenantRow, deactivate, read_tenant
 from tests.integration.stores.world import Ingestion, World, until_blocked, writes_nothing
 
@@ -47,9 +48,9 @@ async def test_it_moves_pointer_version_shape_and_states_and_tells_query_pods(wo
     assert heard == [f"{row.id} {after.version}"]
     assert after.shape is not None
     assert after.shape["profile"]["model"] == "two"
-    assert after.summary["active"]["documents"] == 2
-    assert "ready" not in after.summary
-    assert datetime.now(UTC) - datetime.fromisoformat(after.summary["promotedAt"]) < timedelta(minutes=1)
+    assert after.summary.figures(second).documents == 2
+    assert after.summary.ready is None
+    assert datetime.now(UTC) - datetime.fromisoformat(after.summary.promoted_at or "") < timedelta(minutes=1)
     async with world.tx() as tx:
         found = await revisions(tx, row.schema)
     assert [(r.number, r.state, r.watermark) for r in found] == [(1, "Retained", 2), (2, "Active", 2)]
@@ -72,7 +73,7 @@ async def test_it_goes_back_to_a_retained_revision_once_that_has_caught_up(world
         job.index(first)
         assert (await promoted(world, row, second, first)).promoted
         assert (await promoted(world, row, first, second)).promoted
-    assert (await now(world)).summary["active"] == {"revision": first}
+    assert (await now(world)).summary.active == Figures(revision=first)
 
 
 async def test_it_refuses_with_a_reason_and_changes_nothing(world: World) -> None:

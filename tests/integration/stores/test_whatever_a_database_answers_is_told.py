@@ -6,7 +6,7 @@ import pytest
 
 from rag_operator.api.conditions import Reason
 from rag_operator.stores.errors import StoreTrouble
-from rag_operator.stores.leases import read_leases
+from rag_operator.stores.leases import drop_stray, holding_back, read_leases
 from tests.integration.stores.world import QUERY_PASSWORD, World
 
 SECRET = "5d41402abc4b"
@@ -88,7 +88,28 @@ async def test_a_lease_is_read_whatever_a_pod_has_written_there(
     async with world.tx() as tx:
         (lease,) = await read_leases(tx)
     assert (lease.pod, lease.applied, lease.pinned, lease.failures) == ("a", 3, 2, read)
-    assert lease.live is (expires == "infinity")
+    assert not lease.live
+
+
+@pytest.mark.parametrize(
+    ("expires", "live", "kept"),
+    [
+        ("1 minute", True, True),
+        ("-1 minute", False, True),
+        ("-25 hours", False, False),
+        ("25 hours", False, False),
+    ],
+    ids=["a pod that serves", "one that may come back", "one that died yesterday", "one that no pod wrote"],
+)
+async def test_a_lease_ends_with_its_pod_whatever_it_says(world: World, expires: str, live: bool, kept: bool) -> None:
+    world.run(f"INSERT INTO {world.catalog.schema}.reader_lease VALUES ('a', 0, 0, '{{}}', now() + '{expires}')")
+    async with world.tx() as tx:
+        (lease,) = leases = await read_leases(tx)
+        await drop_stray(tx, leases)
+        left = await read_leases(tx)
+    assert lease.live is live
+    assert holding_back(leases, 1) == (("a",) if live else ())
+    assert left == (leases if kept else [])
 
 
 async def test_a_database_that_is_read_only_is_told_and_written_to_as_soon_as_it_may_be(world: World) -> None:

@@ -10,6 +10,7 @@ import pytest
 from rag_operator.engine.queue import Key
 from rag_operator.engine.settled import LOOKS, TURNS, Seen, Settled, catalog_mark, mark_of_child
 from rag_operator.stores.leases import Lease
+from rag_operator.stores.summary import Summary
 from rag_operator.stores.tenant_rows import TenantRow
 
 ACME = Key("tenant", "rag", "acme")
@@ -18,7 +19,7 @@ WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 ROW = TenantRow(
     id=UUID(int=1), namespace="rag", name="acme", uid="u", state="Active", schema="s", reader="r", ingestion="i",
     shard=0, api_keys=("k",), config={}, credential_version="v", schema_version=1, changed_at=WHEN, laid=True,
-    open=True, active=1, shape={}, version=3, token="t", promotion=4, seq=9, summary={"deadLetters": 0}, mark=11,
+    open=True, active=1, shape={}, version=3, token="t", promotion=4, seq=9, summary=Summary(), mark=11,
 )  # fmt: skip
 LEASE = Lease("pod-0", applied=4, pinned=4, failures={}, live=True)
 
