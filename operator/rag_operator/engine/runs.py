@@ -16,7 +16,6 @@ from rag_operator.api.tenancy import NamespacesFrom
 from rag_operator.api.tenant import RagTenant
 from rag_operator.build import ingest
 from rag_operator.decide.tenant import RunState, run_request
-from rag_operator.engine import tenant_status
 from rag_operator.engine.context import Binding, Context
 from rag_operator.engine.places import Places
 from rag_operator.engine.pods import pods_trouble
@@ -105,7 +104,7 @@ class Runs:
                 self._in_vain[row.id] = min(times + 1, MOST_DOUBLED)
         if not well:
             return Run(RunState.FAILED, f"Job {name} failed: {message}; it is started anew")
-        if tenant_status.failed(row):
+        if not row.summary.ended().succeeded:
             return Run(RunState.FAILED)
         return Run(RunState.UNDONE, f"Job {name} ended, and what the spec asks for was not read; it is started anew")
 

@@ -19,21 +19,6 @@ LONGEST_MODEL = 128
 """Characters of a model's name; a tenant's ingestion may record any."""
 
 
-def failed_documents(row: TenantRow) -> int:
-    """Documents that wait for a person."""
-    return row.summary.dead_letters
-
-
-def failed(row: TenantRow) -> bool:
-    """Whether the run that ended last, the operator's or a scheduled one, says that it failed."""
-    return not row.summary.ended().succeeded
-
-
-def trouble(row: TenantRow) -> str:
-    """What the run that ended last has to say."""
-    return row.summary.ended().message
-
-
 def of_row(binding: Binding, row: TenantRow, retained: tuple[int, ...], handled: str | None) -> RagTenantStatus:
     """The status without conditions. Figures come from the runs' reports, so that reading them costs nothing."""
     return RagTenantStatus(
@@ -46,7 +31,7 @@ def of_row(binding: Binding, row: TenantRow, retained: tuple[int, ...], handled:
             retained=tuple(RetainedRevision(revision=number) for number in retained),
         ),
         last_ingestion=row.summary.last_ingestion,
-        dead_letters=failed_documents(row),
+        dead_letters=row.summary.dead_letters,
         last_handled_sync_request=handled,
     )
 

@@ -244,9 +244,9 @@ class TenantReconciler:
             sources=missing or Check(True, Reason.AS_EXPECTED, ""),
             index=brought.facts,
             run=run.state,
-            run_message=run.message or tenant_status.trouble(row),
-            last_run_failed=tenant_status.failed(row),
-            failed_documents=tenant_status.failed_documents(row),
+            run_message=run.message or row.summary.ended().message,
+            last_run_failed=not row.summary.ended().succeeded,
+            failed_documents=row.summary.dead_letters,
         )
         status = tenant_status.of_row(laid.binding, row, brought.retained, run.handled)
         written = await self._write(live, facts, status)
