@@ -168,7 +168,7 @@ def apiserver_command(plan: Plan) -> list[str]:
         f"--client-ca-file={pki / 'ca.crt'}",
         "--anonymous-auth=false",
         "--authorization-mode=Node,RBAC",
-        "--enable-admission-plugins=NodeRestriction",
+        "--enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement",
         "--allow-privileged=true",
         f"--service-account-issuer={issuer}",
         f"--service-account-key-file={pki / 'sa.pub'}",

@@ -61,6 +61,19 @@ SHOWN_BY: dict[Right, str] = {
 }
 """Rights of the chart that the end-to-end tests have no use for; each by a test, from the folder `tests`, that has."""
 
+OWNERS = (
+    "integration/operator/test_owners_come_back_where_admission_guards_them.py"
+    "::test_they_do_for_every_kind_that_the_operator_deletes_none_of"
+)
+ASKED_FOR: dict[Right, str] = {
+    ("", "secrets", "delete"): OWNERS,
+    ("", "serviceaccounts", "delete"): OWNERS,
+    ("", "persistentvolumeclaims", "delete"): OWNERS,
+    ("apps", "statefulsets", "delete"): OWNERS,
+}
+"""Rights that nobody uses: admission (OwnerReferencesPermissionEnforcement) wants them of whoever changes owners. Each
+by a test, which is refused without it."""
+
 
 def refused(audit: Audit, after: int, user: str) -> list[str]:
     """What the user was refused for want of a right."""

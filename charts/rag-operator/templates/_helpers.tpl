@@ -45,10 +45,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [rag-operator.dev]
   resources: [ragpipelines/finalizers, ragtenants/finalizers]
   verbs: [update]
-# By name only: neither list nor watch. Deleting is the garbage collector's.
+# By name only: neither list nor watch. Deleting is the garbage collector's; the same clusters ask for the right all the
+# same, of whoever gives an object that exists an owner, or takes it away.
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get, create, patch]
+  verbs: [get, create, patch, delete]
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get, list, create, patch, delete]
@@ -57,13 +58,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   verbs: [get, create, patch, delete]
 - apiGroups: [""]
   resources: [serviceaccounts, persistentvolumeclaims]
-  verbs: [get, create, patch]
+  verbs: [get, create, patch, delete]
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [apps]
   resources: [statefulsets]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, create, patch, delete]
 # Why pods don't start; asked while some are missing.
 - apiGroups: [""]
   resources: [pods]

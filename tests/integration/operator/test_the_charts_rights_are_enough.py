@@ -11,7 +11,7 @@ from rag_operator.kube.kinds import SECRET
 from tests.cluster.fixtures import Kubernetes
 from tests.cluster.kube_api import ApiError, KubeApi
 from tests.support.operator import World, world
-from tests.support.rights import SHOWN_BY
+from tests.support.rights import ASKED_FOR, SHOWN_BY
 
 pytestmark = pytest.mark.integration
 TESTS = Path(__file__).parents[2]
@@ -35,7 +35,7 @@ def test_a_namespace_that_is_being_deleted_and_takes_nothing_new_lacks_no_right(
     here.kubectl("patch", "secret", "held", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
 
 
-@pytest.mark.parametrize("test", sorted(set(SHOWN_BY.values())))
+@pytest.mark.parametrize("test", sorted({*SHOWN_BY.values(), *ASKED_FOR.values()}))
 def test_who_shows_a_right_in_use_is_there(test: str) -> None:
     path, _, name = test.partition("::")
     assert re.search(rf"^(async )?def {name}\(", (TESTS / path).read_text(), re.MULTILINE)

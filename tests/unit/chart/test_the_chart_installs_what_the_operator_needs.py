@@ -206,7 +206,7 @@ def test_namespaces_are_watched_by_an_operator_of_the_whole_cluster_only(helm: H
 
 def test_secrets_are_read_by_name_and_no_rule_has_a_wildcard(helm: Helm) -> None:
     manifests = helm.template()
-    assert rules(manifests)["secrets"] == {"get", "create", "patch"}
+    assert rules(manifests)["secrets"] == {"get", "create", "patch", "delete"}
     text = json.dumps([m["rules"] for m in manifests if m["kind"] in {"ClusterRole", "Role"}])
     assert '"*"' not in text
 
