@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -276,6 +278,22 @@ def test_any_release_name_gives_valid_names(helm: Helm, release: str) -> None:
 )
 def test_values_that_mean_nothing_are_refused_by_name(helm: Helm, values: dict[str, Any], says: str) -> None:
     assert says in helm.refusal(values)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_it_may_be_a_part_of_another_chart(helm: Helm, tmp_path: Path, enabled: bool) -> None:
+    version = yaml.safe_load((CHART / "Chart.yaml").read_text())["version"]
+    part = {"name": CHART.name, "version": version, "condition": f"{CHART.name}.enabled"}
+    umbrella = {"apiVersion": "v2", "name": "platform", "version": "1.0.0", "dependencies": [part]}
+    (tmp_path / "Chart.yaml").write_text(json.dumps(umbrella))
+    shutil.copytree(CHART, tmp_path / "charts" / CHART.name)
+    done = helm.run("template", "platform", str(tmp_path), values={CHART.name: {"enabled": enabled}})
+    assert done.returncode == 0, done.stderr
+    assert ("kind: Deployment" in done.stdout) is enabled
+
+
+def test_what_only_another_chart_may_say_is_refused(helm: Helm) -> None:
+    assert "enabled: it is for charts that name this one" in helm.refusal({"enabled": True})
 
 
 def test_the_schema_is_closed_and_knows_every_value() -> None:
