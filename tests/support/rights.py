@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from rag_operator.kube.errors import NOT_KNOWN_YET
 from rag_operator.kube.kinds import LEASE, PIPELINE, SERVICE_ACCOUNT
 from tests.cluster.audit import Audit
 from tests.cluster.fixtures import Kubernetes
@@ -26,8 +27,6 @@ RBAC = f"/apis/{GROUP}/v1"
 CREATED, BAD, DENIED = 201, 400, (401, 403)
 GOING = ("because it is being terminated", "while custom resource definition is terminating")
 """What is said of a namespace and of a kind that are being deleted: nothing new is made there, whoever asks."""
-COMING = "cannot find RESTMapping"
-"""What admission says of owners of a kind that was made less than ten seconds ago, whoever asks."""
 CHILDREN = "integration/operator/test_two_resources_become_all_their_children.py"
 ACCOUNTS = f"{CHILDREN}::test_an_account_that_is_no_longer_asked_for_loses_its_role_and_stays"
 ANOTHER_CACHE = f"{CHILDREN}::test_a_redis_of_one_s_own_takes_the_managed_one_s_place_and_gives_it_back"
@@ -80,7 +79,7 @@ by a test, which is refused without it."""
 def refused(audit: Audit, after: int, user: str) -> list[str]:
     """What the user was refused for want of a right."""
     messages = {one.message for one in audit.entries(after, user=user) if one.code in DENIED}
-    return sorted(one for one in messages if not any(said in one for said in (*GOING, COMING)))
+    return sorted(one for one in messages if not any(said in one for said in (*GOING, NOT_KNOWN_YET)))
 
 
 def used(audit: Audit, after: int, user: str) -> set[Right]:

@@ -6,9 +6,13 @@ from collections.abc import Sequence
 
 from rag_operator.api.errors import PermanentError, TransientError
 
+NOT_KNOWN_YET = "cannot find RESTMapping"
+"""What admission (OwnerReferencesPermissionEnforcement) says of an owner whose kind was made within its last ten
+seconds."""
+
 
 class ApiUnavailableError(TransientError):
-    """No answer, or one that says try again: connection trouble, deadlines, 429, 5xx."""
+    """No answer, or one that says try again: connection trouble, deadlines, 429, 5xx, a kind that is not known yet."""
 
 
 class ConflictError(TransientError):
@@ -42,7 +46,7 @@ def error_of(status: int, message: str, retry_after: str | None, fields: Sequenc
         return ConflictError(message)
     if status == 410:
         return ExpiredError(message)
-    if status == 429 or status >= 500 or status == 401:
+    if status == 429 or status >= 500 or status == 401 or (status == 403 and NOT_KNOWN_YET in message):
         delay = float(retry_after) if retry_after and retry_after.isdigit() else None
         return ApiUnavailableError(f"the API server answered {status}: {message}", delay)
     return RefusedError(message, fields)

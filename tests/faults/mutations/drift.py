@@ -84,4 +84,14 @@ MUTATIONS = (
         "::test_a_changed_policy_takes_the_volume_along_and_leaves_it_again",
         api=True,
     ),
+    Mutation(
+        "admission that does not know our kinds yet is a refusal",
+        "the first pipeline of an installation says that it is refused",
+        "operator/rag_operator/kube/errors.py",
+        " or (status == 403 and NOT_KNOWN_YET in message)",
+        "",
+        "integration/operator/test_owners_come_back_where_admission_guards_them.py"
+        "::test_an_owner_of_a_kind_that_admission_does_not_know_yet_is_a_matter_of_time",
+        api=True,
+    ),
 )
