@@ -53,6 +53,9 @@ SHOWN_BY: dict[Right, str] = {
         "integration/operator/test_tenants_in_other_namespaces.py"
         "::test_all_that_is_a_guests_is_made_beside_it_kept_and_left_alone_when_idle"
     ),
+    ("networking.k8s.io", "networkpolicies", "delete"): (
+        f"{CHILDREN}::test_network_policies_come_and_go_with_their_switch"
+    ),
     ("", "secrets", "patch"): f"{CHILDREN}::test_drift_of_any_child_is_corrected",
     ("", "serviceaccounts", "create"): ACCOUNTS,
     ("", "serviceaccounts", "patch"): ACCOUNTS,
