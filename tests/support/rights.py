@@ -24,7 +24,7 @@ HOME = "default"
 """Namespace of the operators' service accounts and Leases: a test may delete its own namespace."""
 GROUP = "rbac.authorization.k8s.io"
 RBAC = f"/apis/{GROUP}/v1"
-CREATED, BAD, DENIED = 201, 400, (401, 403)
+CREATED, BAD, FORBIDDEN = 201, 400, 403
 GOING = ("because it is being terminated", "while custom resource definition is terminating")
 """What is said of a namespace and of a kind that are being deleted: nothing new is made there, whoever asks."""
 CHILDREN = "integration/operator/test_two_resources_become_all_their_children.py"
@@ -81,8 +81,8 @@ by a test, which is refused without it."""
 
 def refused(audit: Audit, after: int, user: str) -> list[str]:
     """What the user was refused for want of a right."""
-    messages = {one.message for one in audit.entries(after, user=user) if one.code in DENIED}
-    return sorted(one for one in messages if not any(said in one for said in (*GOING, NOT_KNOWN_YET)))
+    entries = [one for one in audit.entries(after, user=user) if one.code == FORBIDDEN]
+    return sorted({one.message for one in entries if not any(said in one.message for said in (*GOING, NOT_KNOWN_YET))})
 
 
 def used(audit: Audit, after: int, user: str) -> set[Right]:
