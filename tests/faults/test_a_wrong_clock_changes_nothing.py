@@ -58,7 +58,7 @@ class Holders:
         return None
 
     def _note(self, spec: dict[str, Any]) -> None:
-        self.renewals.append(datetime.fromisoformat(spec["renewTime"].replace("Z", "+00:00")))
+        self.renewals.append(datetime.fromisoformat(spec["renewTime"]))
         if self.names[-1:] != [spec["holderIdentity"]]:
             self.names.append(spec["holderIdentity"])
 

@@ -259,6 +259,8 @@ def tenant(name: str = "acme", pipeline: str = "support", **spec: Any) -> dict[s
 
 COLLECTED = 180.0
 """Seconds within which the garbage collector removes children; it learns of new kinds every 30 s only."""
+EVERYONE = {"namespaces": {"from": "All"}}
+"""spec.tenancy of a pipeline that takes tenants of every namespace."""
 HANDBOOK: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "ConfigMap",

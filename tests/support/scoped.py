@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from functools import partial
 from pathlib import Path
 
 import yaml
 
+from rag_operator.api import GROUP
 from tests.support.operator import World, eventually
 from tests.support.rights import CHART
 
@@ -24,7 +24,8 @@ def under_the_charts_roles(here: World, there: World) -> Path:
     documents = [one for one in yaml.safe_load_all(text) if one and one["kind"] in kinds]
     assert {one["kind"] for one in documents} == set(kinds)
     here.api.kubectl("apply", "-f", "-", given=yaml.safe_dump_all(documents))
-    eventually(partial(_may, here, here.namespace, "update", f"leases/{ROLE}"), "it may lead")
+    lease = {"group": "coordination.k8s.io", "resource": "leases", "name": ROLE, "namespace": here.namespace}
+    eventually(partial(_may, here, verb="update", **lease), "it may lead")
     for world in (here, there):
         eventually(partial(may_list, here, world), f"it may list tenants in {world.namespace}")
     return here.api.as_service_account(here.namespace, ACCOUNT, here.folder)
@@ -32,12 +33,8 @@ def under_the_charts_roles(here: World, there: World) -> Path:
 
 def may_list(here: World, world: World) -> bool:
     """Whether the account of `here` may list tenants in that namespace."""
-    return _may(here, world.namespace, "list", "ragtenants")
+    return _may(here, verb="list", group=GROUP, resource="ragtenants", namespace=world.namespace)
 
 
-def _may(here: World, namespace: str, *asked: str) -> bool:
-    account = f"--as=system:serviceaccount:{here.namespace}:{ACCOUNT}"
-    try:
-        return here.api.kubectl("auth", "can-i", account, "-n", namespace, *asked).strip() == "yes"
-    except subprocess.CalledProcessError:
-        return False
+def _may(here: World, **asked: str) -> bool:
+    return here.api.may(f"system:serviceaccount:{here.namespace}:{ACCOUNT}", **asked)

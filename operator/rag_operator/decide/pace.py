@@ -98,4 +98,4 @@ def _others(mine: Standing, everyone: Iterable[Standing]) -> list[Standing]:
 
 
 def _time(condition: Condition) -> datetime:
-    return datetime.fromisoformat(condition.last_transition_time.replace("Z", "+00:00"))
+    return datetime.fromisoformat(condition.last_transition_time)

@@ -32,7 +32,7 @@ def trouble_of(pods: Iterable[dict[str, Any]], now: datetime) -> str:
 
 
 def _since(time: str, now: datetime) -> timedelta:
-    return now - datetime.fromisoformat(time.replace("Z", "+00:00"))
+    return now - datetime.fromisoformat(time)
 
 
 def _unscheduled(pod: dict[str, Any]) -> Iterator[str]:

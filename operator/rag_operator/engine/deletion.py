@@ -16,13 +16,13 @@ from rag_operator.decide.checks import Check
 from rag_operator.engine import announce
 from rag_operator.engine.audit import Action, Entry
 from rag_operator.engine.context import BACK_OFF, Binding, Context
-from rag_operator.engine.emptying import empty_cache
+from rag_operator.engine.emptying import erase_tenant
 from rag_operator.engine.finalizer import drop_finalizer
 from rag_operator.engine.queue import Key, pipeline_key
 from rag_operator.kube.apply import delete_child
 from rag_operator.kube.client import Api, Object
 from rag_operator.kube.kinds import CRON_JOB, JOB, NAMESPACE, PIPELINE, SECRET, STATEFUL_SET, TENANT
-from rag_operator.stores.erasure import deactivate, erase, prove_erased, retain
+from rag_operator.stores.erasure import deactivate, prove_erased, retain
 from rag_operator.stores.errors import StoreProblem, StoreTrouble
 from rag_operator.stores.tenants import TenantRow, read_tenant
 
@@ -147,14 +147,10 @@ class TenantDeletion:
         if schema_in(live, binding) != row.schema:
             await self._say(live, "answers are closed; the data is being erased", part)
             return False
-        return await self._erase(key, live, binding, row)
+        return await self._erase(live, binding, row)
 
-    async def _erase(self, key: Key, live: Object, binding: Binding, row: TenantRow) -> bool:
-        emptied = await empty_cache(self._context, binding, row.id)
-        erased = False
-        while not erased:
-            async with self._context.transaction(binding) as tx:
-                erased = await erase(tx, key.namespace, key.name)
+    async def _erase(self, live: Object, binding: Binding, row: TenantRow) -> bool:
+        emptied = await erase_tenant(self._context, binding, row)
         message = f"schema {row.schema}, its roles and rows are gone; {emptied}"
         return await self._proven(live, binding, row.id.hex, message, {"incarnation": str(row.id)})
 

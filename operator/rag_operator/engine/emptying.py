@@ -17,12 +17,24 @@ from rag_operator.decide.checks import Check
 from rag_operator.engine.context import Binding, Context
 from rag_operator.engine.secrets import read_secret
 from rag_operator.kube.kinds import DEPLOYMENT
+from rag_operator.stores.erasure import erase
 from rag_operator.stores.errors import StoreTrouble
 from rag_operator.stores.redis import remove
+from rag_operator.stores.tenants import TenantRow
 from rag_runtime.contract.cache import VERSION_SECONDS, tenant_prefix
 
 
-async def empty_cache(context: Context, binding: Binding, incarnation: UUID) -> str:
+async def erase_tenant(context: Context, binding: Binding, row: TenantRow) -> str:
+    """Erase a closed tenant's cache and data, in as many transactions as it takes; returns what the cache said."""
+    emptied = await _empty_cache(context, binding, row.id)
+    erased = False
+    while not erased:
+        async with context.transaction(binding) as tx:
+            erased = await erase(tx, row.namespace, row.name)
+    return emptied
+
+
+async def _empty_cache(context: Context, binding: Binding, incarnation: UUID) -> str:
     """Delete a tenant's keys; returns what became of them, or why they stay and until when, for people."""
     meta, spec = binding.pipeline.metadata, binding.pipeline.spec
     field = "spec.cache.managed" if resolve.managed_cache(spec) else "spec.cache.secretRef"

@@ -95,7 +95,7 @@ class Pace:
         if move is None:
             return placed
         pause = timedelta(seconds=self.context.settings.rollout_pause_seconds)
-        began = datetime.fromisoformat(move.started_at.replace("Z", "+00:00"))
+        began = datetime.fromisoformat(move.started_at)
         left = remaining(conditions, began, pause, now)
         if left is None or left > timedelta(0):
             return replace(placed, left=left.total_seconds() if left else None)

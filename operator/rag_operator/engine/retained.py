@@ -12,9 +12,9 @@ from rag_operator.api.conditions import Reason
 from rag_operator.engine import tenant_audit
 from rag_operator.engine.context import Binding, Context
 from rag_operator.engine.deletion import TOLD, schema_in
-from rag_operator.engine.emptying import empty_cache
+from rag_operator.engine.emptying import erase_tenant
 from rag_operator.kube.client import Object
-from rag_operator.stores.erasure import erase, prove_erased
+from rag_operator.stores.erasure import prove_erased
 from rag_operator.stores.errors import StoreTrouble
 from rag_operator.stores.tenants import TenantRow
 
@@ -53,11 +53,7 @@ class RetainedErasure:
             return False
         if noted != row.schema:
             raise NoteNeeded(row.schema)
-        emptied = await empty_cache(self._context, binding, row.id)
-        erased = False
-        while not erased:
-            async with self._context.transaction(binding) as tx:
-                erased = await erase(tx, row.namespace, row.name)
+        emptied = await erase_tenant(self._context, binding, row)
         await self._tell(live, binding, asked, row.schema, emptied, row.uid)
         return True
 

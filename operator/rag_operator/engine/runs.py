@@ -203,6 +203,6 @@ def finished(job: Object) -> Outcome | None:
     """`Complete` or `Failed` with message and time, or None while the Job goes on."""
     for condition in job.get("status", {}).get("conditions", []):
         if condition["type"] in ("Complete", "Failed") and condition["status"] == "True":
-            when = datetime.fromisoformat(condition["lastTransitionTime"].replace("Z", "+00:00"))
+            when = datetime.fromisoformat(condition["lastTransitionTime"])
             return condition["type"], str(condition.get("message", "")), when
     return None

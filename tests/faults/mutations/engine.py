@@ -289,9 +289,9 @@ MUTATIONS = (
     Mutation(
         "erasure leaves the cache",
         "answers of an erased customer's documents stay in Redis for hours",
-        f"{ENGINE}/deletion.py",
-        "        emptied = await empty_cache(self._context, binding, row.id)\n",
-        '        emptied = ""\n',
+        f"{ENGINE}/emptying.py",
+        "    emptied = await _empty_cache(context, binding, row.id)\n",
+        '    emptied = ""\n',
         f"{EMPTYING}::test_a_deleted_tenants_keys_go_with_its_data_and_no_others",
         api=True,
     ),
@@ -335,26 +335,26 @@ MUTATIONS = (
     Mutation(
         "answers go after the data that they were given from",
         "an operator that dies in between leaves answers of an erased customer's documents in Redis for hours",
-        f"{ENGINE}/deletion.py",
-        "        emptied = await empty_cache(self._context, binding, row.id)\n"
-        "        erased = False\n"
-        "        while not erased:\n"
-        "            async with self._context.transaction(binding) as tx:\n"
-        "                erased = await erase(tx, key.namespace, key.name)\n",
-        "        erased = False\n"
-        "        while not erased:\n"
-        "            async with self._context.transaction(binding) as tx:\n"
-        "                erased = await erase(tx, key.namespace, key.name)\n"
-        "        emptied = await empty_cache(self._context, binding, row.id)\n",
+        f"{ENGINE}/emptying.py",
+        "    emptied = await _empty_cache(context, binding, row.id)\n"
+        "    erased = False\n"
+        "    while not erased:\n"
+        "        async with context.transaction(binding) as tx:\n"
+        "            erased = await erase(tx, row.namespace, row.name)\n",
+        "    erased = False\n"
+        "    while not erased:\n"
+        "        async with context.transaction(binding) as tx:\n"
+        "            erased = await erase(tx, row.namespace, row.name)\n"
+        "    emptied = await _empty_cache(context, binding, row.id)\n",
         "faults/test_answers_leave_redis_whenever_the_operator_dies.py::test_and_anothers_stay[DIE_BEFORE]",
         api=True,
     ),
     Mutation(
         "erasure of retained data leaves the cache",
         "answers of data that an annotation had erased stay in Redis for hours",
-        f"{ENGINE}/retained.py",
-        "        emptied = await empty_cache(self._context, binding, row.id)\n",
-        '        emptied = ""\n',
+        f"{ENGINE}/emptying.py",
+        "    emptied = await _empty_cache(context, binding, row.id)\n",
+        '    emptied = ""\n',
         f"{EMPTYING}::test_a_retained_tenants_keys_stay_until_its_data_is_erased",
         api=True,
     ),

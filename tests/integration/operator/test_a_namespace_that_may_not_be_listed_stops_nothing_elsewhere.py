@@ -18,11 +18,10 @@ from rag_operator.kube.client import Api
 from rag_operator.kube.errors import NotFoundError, RefusedError
 from rag_operator.kube.kinds import TENANT
 from tests.support.looks import looks
-from tests.support.operator import HANDBOOK, OperatorProcess, World, eventually, pipeline, tenant
+from tests.support.operator import EVERYONE, HANDBOOK, OperatorProcess, World, eventually, pipeline, tenant
 from tests.support.scoped import ROLE, may_list, under_the_charts_roles
 
 pytestmark = pytest.mark.integration
-EVERYONE = {"namespaces": {"from": "All"}}
 
 
 def _start(here: World, there: World) -> OperatorProcess:

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from tests.support.operator import HANDBOOK, World, eventually, pipeline, secret, tenant
+from tests.support.operator import EVERYONE, HANDBOOK, World, eventually, pipeline, secret, tenant
 from tests.support.postgres import PASSWORD
 
 pytestmark = pytest.mark.integration
-EVERYONE = {"namespaces": {"from": "All"}}
 
 
 @pytest.fixture

@@ -11,10 +11,9 @@ import psycopg
 import pytest
 
 from tests.support import postgres
-from tests.support.operator import COLLECTED, HANDBOOK, World, eventually, pipeline, tenant
+from tests.support.operator import COLLECTED, EVERYONE, HANDBOOK, World, eventually, pipeline, tenant
 
 pytestmark = pytest.mark.integration
-EVERYONE = {"namespaces": {"from": "All"}}
 YET = "answers can't be closed yet"
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.cluster.certificates import Authority
 from tests.support.looks import looks, settles, written
-from tests.support.operator import HANDBOOK, World, beside, eventually, pipeline, tenant
+from tests.support.operator import EVERYONE, HANDBOOK, World, beside, eventually, pipeline, tenant
 
 pytestmark = pytest.mark.integration
 ENDPOINT = {"baseURL": "https://models.corp.example/v1", "caRef": {"name": "corp-ca"}}
@@ -132,9 +132,7 @@ def test_a_proxys_login_is_missed_beside_the_pods_and_heals_and_a_changed_one_ro
         both = f"{here.namespace},{there.namespace}"
         replica = here.operator(resync_seconds="2", watch_namespaces=both, **PROXIED)
         endpoint = {"endpoint": {"baseURL": "https://models.example/v1"}, "model": "m", "dimensions": 8}
-        here.apply(
-            pipeline(embedding=endpoint, tenancy={"namespaces": {"from": "All"}}), here.database_secret(database)
-        )
+        here.apply(pipeline(embedding=endpoint, tenancy=EVERYONE), here.database_secret(database))
         there.apply(tenant(pipelineRef={"name": "support", "namespace": here.namespace}), HANDBOOK)
         said = here.wait_condition("ragpipeline", "support", "Degraded", "SecretNotFound")
         assert said["message"] == f"{MISSED.format(here.namespace)} does not exist: create it{MEND}"

@@ -12,14 +12,13 @@ import psycopg
 import pytest
 
 from tests.support.looks import idles
-from tests.support.operator import COLLECTED, HANDBOOK, World, eventually, pipeline, tenant
+from tests.support.operator import COLLECTED, EVERYONE, HANDBOOK, World, eventually, pipeline, tenant
 from tests.support.scoped import under_the_charts_roles
 
 pytestmark = pytest.mark.integration
 CHART = Path(__file__).parents[3] / "charts" / "rag-operator"
 LABEL = "rag.example/tenants"
 CHOSEN = {"namespaces": {"from": "Selector", "selector": {"matchLabels": {LABEL: "true"}}}}
-EVERYONE = {"namespaces": {"from": "All"}}
 MADE = "secrets,configmaps,cronjobs,jobs,networkpolicies,serviceaccounts"
 OURS = "app.kubernetes.io/managed-by=rag-operator"
 

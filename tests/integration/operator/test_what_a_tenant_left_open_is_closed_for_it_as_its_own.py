@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.operator.test_tenants_in_other_namespaces import EVERYONE, guest, rows, start
+from tests.integration.operator.test_tenants_in_other_namespaces import guest, rows, start
 from tests.integration.operator.test_uninstall_and_reinstall import release
-from tests.support.operator import HANDBOOK, World, eventually, pipeline, tenant
+from tests.support.operator import EVERYONE, HANDBOOK, World, eventually, pipeline, tenant
 
 pytestmark = pytest.mark.integration
 OPEN, CLOSED, KEPT = ("Active", 1, True), ("Deactivated", 0, False), ("Retained", 0, False)

@@ -8,10 +8,9 @@ import psycopg
 import pytest
 
 from tests.support.looks import settles
-from tests.support.operator import HANDBOOK, World, eventually, pipeline, tenant
+from tests.support.operator import EVERYONE, HANDBOOK, World, eventually, pipeline, tenant
 
 pytestmark = pytest.mark.integration
-EVERYONE = {"namespaces": {"from": "All"}}
 NOBODY = {"namespaces": {"from": "Same"}}
 UNKNOWN: dict[str, Any] = {"runtimeVersion": "99.0.0"}
 """A pin that no operator can run."""
