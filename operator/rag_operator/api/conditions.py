@@ -58,6 +58,7 @@ class Reason(StrEnum):
     INVALID_SPEC = "InvalidSpec"
     NAME_TAKEN = "NameTaken"
     REFUSED = "Refused"
+    RECONCILE_FAILED = "ReconcileFailed"
     PIPELINE_NOT_FOUND = "PipelineNotFound"
     PIPELINE_NOT_READY = "PipelineNotReady"
     NOT_ALLOWED_BY_PIPELINE = "NotAllowedByPipeline"
@@ -146,6 +147,12 @@ def merge(old: Sequence[Condition], new: Sequence[Condition], now: datetime) -> 
     foreign = [c for c in old if c.type not in ours and c.type not in given]
     order = [kind for kind in ConditionType if kind in given] + [kind for kind in given if kind not in ours]
     return tuple(_timed(given[kind], before.get(kind), stamp) for kind in order) + tuple(foreign)
+
+
+def put(old: Sequence[Condition], new: Sequence[Condition], now: datetime) -> tuple[Condition, ...]:
+    """The old statements with new ones in the place of those of their types."""
+    given = {c.type for c in new}
+    return merge(old, [*(c for c in old if c.type not in given), *new], now)
 
 
 def _timed(new: Condition, old: Condition | None, stamp: str) -> Condition:

@@ -23,12 +23,17 @@ Status = RagPipelineStatus | RagTenantStatus
 
 
 async def write(context: Context, kind: Kind, live: Object, status: Status) -> Object:
-    """Write the status where it differs, then one Event where Ready's reason changed for good or bad, or where
-    something needs a person that Ready does not tell of; returns what stands."""
-    old = type(status).model_validate(live.get("status", {}))
+    """The status that a reconcile ended with: `publish`, and its trouble is counted."""
     trouble = find(status.conditions, ConditionType.DEGRADED)
     if trouble is not None and trouble.status is ConditionStatus.TRUE:
         metrics.ERRORS.labels(key_of(kind, live).kind, trouble.reason).inc()
+    return await publish(context, kind, live, status)
+
+
+async def publish(context: Context, kind: Kind, live: Object, status: Status) -> Object:
+    """Write the status where it differs, then one Event where Ready's reason changed for good or bad, or where
+    something needs a person that Ready does not tell of; returns what stands."""
+    old = type(status).model_validate(live.get("status", {}))
     written = await write_status(context.api, kind, live, status.to_dict())
     if written is None:
         return live

@@ -9,8 +9,10 @@ from collections.abc import Awaitable, Callable
 
 from rag_operator.api import names
 from rag_operator.api.errors import PermanentError, TransientError
+from rag_operator.decide.failing import failure_of
 from rag_operator.engine import metrics
 from rag_operator.engine.context import BACK_OFF, Context
+from rag_operator.engine.failing import Failing
 from rag_operator.engine.listening import Listeners
 from rag_operator.engine.namespaces import Namespaces
 from rag_operator.engine.pipelines import PipelineReconciler
@@ -39,10 +41,12 @@ class Controller:
             "tenant": TenantReconciler(context).reconcile,
         }
         self._listeners = listeners
+        self._failing = Failing(context)
 
     async def lead(self) -> None:
         """Reconcile until cancelled. A new term starts with nothing remembered: every binding takes its epoch anew."""
         self._context.begin_term()
+        self._failing.begin_term()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._resync.run())
@@ -96,30 +100,15 @@ class Controller:
 
     async def _one(self, key: Key) -> str:
         queue = self._context.queue
-        where = {"resource": str(key)}
         try:
             async with asyncio.timeout(DEADLINE):
                 again = await self._reconcile[key.kind](key)
-        except TransientError as error:
-            metrics.ERRORS.labels(key.kind, _reason(error)).inc()
-            delay = queue.retry(key, error.retry_after)
-            log.warning("reconcile is tried again in %.1f s: %s", delay, error, extra=where)
-            return "retry"
-        except TimeoutError:
-            metrics.ERRORS.labels(key.kind, "Timeout").inc()
-            queue.retry(key)
-            log.warning("reconcile took longer than %.0f s", DEADLINE, extra=where)
-            return "timeout"
-        except PermanentError as error:
-            metrics.ERRORS.labels(key.kind, _reason(error)).inc()
-            queue.retry(key)
-            log.error("reconcile was refused: %s", error, extra=where)
-            return "refused"
-        except Exception:  # boundary: one resource's trouble ends no other's work
-            metrics.ERRORS.labels(key.kind, "Unexpected").inc()
-            queue.retry(key)
-            log.exception("reconcile failed", extra=where)
-            return "error"
+        except (TransientError, PermanentError, TimeoutError) as error:
+            return await self._failed(key, error)
+        except Exception as error:  # boundary: one resource's trouble ends no other's work
+            log.exception("reconcile failed", extra={"resource": str(key)})
+            return await self._failed(key, error)
+        await self._failing.over(key)
         if again == BACK_OFF:
             queue.retry(key)
             return "waiting"
@@ -128,7 +117,11 @@ class Controller:
             queue.add_after(key, again)
         return "ok"
 
-
-def _reason(error: Exception) -> str:
-    """A store's reason, or the kind of the API server's answer: ApiUnavailable, Conflict, Refused …"""
-    return str(getattr(error, "reason", "") or type(error).__name__.removesuffix("Error"))
+    async def _failed(self, key: Key, error: Exception) -> str:
+        failure = failure_of(error, DEADLINE)
+        metrics.ERRORS.labels(key.kind, failure.reason).inc()
+        delay = self._context.queue.retry(key, failure.retry_after)
+        text, where = "reconcile is tried again in %.1f s: %s", {"resource": str(key)}
+        log.log(failure.level, text, delay, failure.why, extra=where)
+        await self._failing.note(key, failure.why, time.monotonic())
+        return failure.outcome

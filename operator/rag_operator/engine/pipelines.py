@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rag_operator.api import names, resolve
-from rag_operator.api.conditions import Condition, ConditionType, Reason, is_true, merge
+from rag_operator.api.conditions import Condition, ConditionType, Reason, is_true, merge, put
 from rag_operator.api.errors import InvalidSpec
 from rag_operator.api.names import FIELD_MANAGER_PIPELINE, FINALIZER
 from rag_operator.api.parse import parse_pipeline
@@ -360,10 +360,9 @@ class PipelineReconciler:
 
     async def _pause(self, live: Object) -> None:
         old = RagPipelineStatus.model_validate(live.get("status", {}))
-        paused = decide.conditions(decide.PipelineFacts(_generation(live), paused=True))[-1]
-        kept = [c for c in old.conditions if c.type != paused.type]
-        merged = merge(old.conditions, [*kept, paused], self._context.now())
-        await announce.write(self._context, PIPELINE, live, old.model_copy(update={"conditions": merged}))
+        paused = decide.conditions(decide.PipelineFacts(_generation(live), paused=True))[-1:]
+        said = put(old.conditions, paused, self._context.now())
+        await announce.write(self._context, PIPELINE, live, old.model_copy(update={"conditions": said}))
 
     def _conditions(self, old: RagPipelineStatus, facts: decide.PipelineFacts) -> tuple[Condition, ...]:
         return merge(old.conditions, decide.conditions(facts), self._context.now())

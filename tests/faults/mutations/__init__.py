@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from tests.faults.mutations import cluster, data, databases, drift, engine, ingestion, leadership, runs, scope, volumes
+from tests.faults.mutations import (
+    cluster,
+    data,
+    databases,
+    drift,
+    engine,
+    ingestion,
+    leadership,
+    runs,
+    scope,
+    telling,
+    volumes,
+)
 from tests.faults.mutations.mutation import Mutation
 
 __all__ = ["MUTATIONS", "Mutation"]
@@ -17,5 +29,6 @@ MUTATIONS = (
     *ingestion.MUTATIONS,
     *runs.MUTATIONS,
     *scope.MUTATIONS,
+    *telling.MUTATIONS,
     *volumes.MUTATIONS,
 )
