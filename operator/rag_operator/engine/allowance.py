@@ -14,16 +14,13 @@ from rag_operator.api.conditions import Reason
 from rag_operator.api.tenancy import NamespacesFrom, Tenancy, TenantNamespaces
 from rag_operator.decide.checks import Check
 from rag_operator.decide.tenancy import allows
-from rag_operator.engine import audit
-from rag_operator.engine.audit import Action, Entry
+from rag_operator.engine.closing import shut
 from rag_operator.engine.context import Context
 from rag_operator.engine.deletion import stop_ingestion
 from rag_operator.engine.queue import Key, pipeline_key
 from rag_operator.kube.client import Object
-from rag_operator.kube.kinds import NAMESPACE, PIPELINE, TENANT
-from rag_operator.stores.erasure import deactivate
+from rag_operator.kube.kinds import NAMESPACE, PIPELINE
 from rag_operator.stores.errors import StoreProblem, StoreTrouble
-from rag_operator.stores.tenant_rows import ACTIVE, read_tenant
 
 log = logging.getLogger(__name__)
 
@@ -68,26 +65,11 @@ async def close(context: Context, key: Key, live: Object) -> bool:
     Keys are refused, the ingestion login is shut, CronJob and Jobs go. Neither finalizer nor status says whether there
     is anything to close: an uninstall takes the one, and both are gone where all was applied anew beside its catalog.
     """
+    why = "the pipeline no longer takes tenants of this namespace; the data stay"
     try:
-        await _deactivate(context, key, live)
+        await shut(context, pipeline_key(live), live, why)
         closed = True
     except (StoreProblem, StoreTrouble) as trouble:
         log.warning("%s can't be closed yet: %s", key, trouble)
         closed = False
     return await stop_ingestion(context.api, live) and closed
-
-
-async def _deactivate(context: Context, key: Key, live: Object) -> None:
-    """Where the pipeline isn't bound there is nothing to write to: one that comes to be bound wakes its tenants."""
-    binding = context.reach(pipeline_key(live))
-    if binding is None:
-        return
-    async with context.transaction(binding) as tx:
-        row = await read_tenant(tx, key.namespace, key.name)
-        if row is None or not row.is_of(live["metadata"]["uid"]):
-            return
-        await deactivate(tx, key.namespace, key.name, live["metadata"]["uid"])
-    if row.state == ACTIVE:
-        message = "answers are closed, since the pipeline no longer takes tenants of this namespace; the data stay"
-        entry = Entry(Action.CLOSED, message, details={"incarnation": str(row.id)})
-        audit.record(context, TENANT, live, entry)

@@ -38,6 +38,7 @@ class Registry:
         self.census = Census()
         self._written: dict[Key, str] = {}
         self._guests: dict[str, set[Key]] = {}
+        self._leaving: dict[Key, str] = {}
 
     def observe(self, key: Key, body: dict[str, Any]) -> bool:
         """Take in what a watch delivered; True when its pipeline's counts may have changed."""
@@ -83,6 +84,9 @@ class Registry:
         summary = _summary(body)
         changed = self.tenants.get(key) != summary
         self.tenants[key] = summary
+        self._leaving.pop(key, None)
+        if body["metadata"].get("deletionTimestamp"):
+            self._leaving[key] = body["metadata"]["uid"]
         if summary.pipeline.namespace != key.namespace:
             self._guests.setdefault(key.namespace, set()).add(key)
         return changed
@@ -91,11 +95,16 @@ class Registry:
         """The object is gone."""
         self.delivered.pop(key, None)
         self._written.pop(key, None)
+        self._leaving.pop(key, None)
         self.census.forget(key)
         self.pipelines.discard(key)
         self.tenants.pop(key, None)
         if key.kind == "tenant" and key.namespace in self._guests:
             self._guests[key.namespace].discard(key)
+
+    def leaving(self, tenant: Key) -> str | None:
+        """The uid of a tenant that is being deleted, as far as is known."""
+        return self._leaving.get(tenant)
 
     def guests_in(self, namespace: str) -> tuple[Key, ...]:
         """The tenants of a namespace whose pipeline is in another."""

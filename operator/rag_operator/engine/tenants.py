@@ -19,6 +19,7 @@ from rag_operator.decide.checks import Check
 from rag_operator.engine import announce, tenant_audit, tenant_status
 from rag_operator.engine.allowance import close, not_allowed
 from rag_operator.engine.bind import database_place
+from rag_operator.engine.closing import shut_unseen
 from rag_operator.engine.context import BACK_OFF, Binding, Context
 from rag_operator.engine.deletion import TenantDeletion
 from rag_operator.engine.finalizer import add_finalizer
@@ -34,6 +35,7 @@ from rag_operator.engine.settled import Seen, mark_of_child
 from rag_operator.engine.sources import missing_source
 from rag_operator.kube.apply import apply_child, ensure_secret, sync_secret
 from rag_operator.kube.client import Object
+from rag_operator.kube.errors import RefusedError
 from rag_operator.kube.kinds import CONFIG_MAP, JOB, PIPELINE, SECRET, TENANT
 from rag_operator.stores.errors import QueryLoginNeeded, StoreProblem, StoreTrouble, Superseded
 from rag_operator.stores.profiles import recorded_shape
@@ -77,7 +79,7 @@ class TenantReconciler:
     async def reconcile(self, key: Key) -> float | None:
         """One pass; returns seconds until the next look, None for no need."""
         self._context.settled.drop(key)
-        live = await self._context.api.get(TENANT, key.namespace, key.name)
+        live = await self._look(key)
         if live is None:
             return None
         if live["metadata"].get("deletionTimestamp"):
@@ -109,6 +111,13 @@ class TenantReconciler:
         except REFUSALS as refused:
             await self._write(live, replace(facts, spec=refusal(refused)), None)
             return BACK_OFF
+
+    async def _look(self, key: Key) -> Object | None:
+        try:
+            return await self._context.api.get(TENANT, key.namespace, key.name)
+        except RefusedError:
+            await shut_unseen(self._context, key)
+            raise
 
     async def _deny(self, key: Key, live: Object, why: Check) -> float | None:
         """Nothing is made for it; what was made while its pipeline took it is closed, and the data stay."""

@@ -35,8 +35,8 @@ MUTATIONS = (
     Mutation(
         "a tenant that is no longer allowed answers on",
         "an allow-list that is withdrawn withdraws nothing",
-        f"{OPERATOR}/engine/allowance.py",
-        """        await deactivate(tx, key.namespace, key.name, live["metadata"]["uid"])\n""",
+        f"{OPERATOR}/engine/closing.py",
+        """        await deactivate(tx, meta["namespace"], meta["name"], meta["uid"])\n""",
         "",
         f"{TENANTS}::test_a_label_opens_and_closes_at_once_and_the_data_stay",
         api=True,
@@ -44,9 +44,9 @@ MUTATIONS = (
     Mutation(
         "a guest that was taken over is closed as another's",
         "a pipeline that was made anew without its namespace goes on answering with its old keys",
-        f"{OPERATOR}/engine/allowance.py",
-        """not row.is_of(live["metadata"]["uid"]):""",
-        """row.uid != live["metadata"]["uid"]:""",
+        f"{OPERATOR}/engine/closing.py",
+        """not row.is_of(meta["uid"]):""",
+        """row.uid != meta["uid"]:""",
         f"{LEFT_OPEN}::test_a_guest_that_the_pipeline_which_took_over_does_not_take_is_closed_and_may_come_back",
         api=True,
     ),
@@ -72,9 +72,9 @@ MUTATIONS = (
         "nothing was made for a guest without our finalizer",
         "one that is refused between uninstall and reinstall answers on",
         f"{OPERATOR}/engine/allowance.py",
-        "        await _deactivate(context, key, live)\n        closed",
+        "        await shut(context, pipeline_key(live), live, why)\n        closed",
         """        if live["metadata"].get("finalizers"):
-            await _deactivate(context, key, live)
+            await shut(context, pipeline_key(live), live, why)
         closed""",
         f"{LEFT_OPEN}::test_a_guest_that_is_refused_while_no_operator_is_installed_is_closed_by_the_next",
         api=True,
@@ -83,9 +83,9 @@ MUTATIONS = (
         "nothing was made for a guest that has no status",
         "one that was applied anew beside its catalog answers on, though it is not allowed",
         f"{OPERATOR}/engine/allowance.py",
-        "        await _deactivate(context, key, live)\n        closed",
+        "        await shut(context, pipeline_key(live), live, why)\n        closed",
         """        if live.get("status", {}).get("catalogID"):
-            await _deactivate(context, key, live)
+            await shut(context, pipeline_key(live), live, why)
         closed""",
         f"{LEFT_OPEN}::test_a_guest_made_anew_that_the_pipeline_which_took_over_does_not_take_is_closed",
         api=True,
@@ -267,6 +267,24 @@ MUTATIONS = (
         "_lines(found.outside(places.refused))",
         "_lines(found)",
         f"{UNLISTED}::test_its_tenants_are_no_orphans_are_not_forgotten_and_hold_the_pipeline_that_has_their_data",
+        api=True,
+    ),
+    Mutation(
+        "a tenant that may not be looked at any more answers on",
+        "a namespace that is deleted takes the operator's Role first, and its customers' keys are accepted for ever",
+        f"{OPERATOR}/engine/tenants.py",
+        "            await shut_unseen(self._context, key)\n",
+        "",
+        f"{UNLISTED}::test_a_tenant_that_is_deleted_after_the_operators_rights_is_closed_and_no_other_is",
+        api=True,
+    ),
+    Mutation(
+        "whoever may not be looked at is closed",
+        "an operator that loses a right by mistake cuts off customers",
+        f"{OPERATOR}/engine/registry.py",
+        """        if body["metadata"].get("deletionTimestamp"):\n""",
+        "        if True:\n",
+        f"{UNLISTED}::test_a_tenant_that_is_deleted_after_the_operators_rights_is_closed_and_no_other_is",
         api=True,
     ),
 )

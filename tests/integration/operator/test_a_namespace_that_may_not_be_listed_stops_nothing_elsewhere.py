@@ -17,6 +17,7 @@ from rag_operator.engine.settings import from_environment
 from rag_operator.kube.client import Api
 from rag_operator.kube.errors import NotFoundError, RefusedError
 from rag_operator.kube.kinds import TENANT
+from tests.integration.operator.test_tenants_in_other_namespaces import rows
 from tests.support.looks import looks
 from tests.support.operator import EVERYONE, HANDBOOK, OperatorProcess, World, eventually, pipeline, tenant
 from tests.support.scoped import ROLE, may_list, under_the_charts_roles
@@ -111,6 +112,40 @@ def test_its_tenants_are_no_orphans_are_not_forgotten_and_hold_the_pipeline_that
     eventually(lambda: "watchNamespaces" not in here.condition("ragpipeline", "support", "Ready")["message"], "listed")
     there.kubectl("delete", "ragtenant", "guest", "--timeout=180s")
     eventually(lambda: not here.get("ragpipeline", "support"), "the pipeline goes")
+
+
+def test_a_tenant_that_is_deleted_after_the_operators_rights_is_closed_and_no_other_is(
+    here: World, there: World, database: str
+) -> None:
+    replica = _start(here, there)
+    here.apply(pipeline(tenancy=EVERYONE), here.database_secret(database))
+    there.apply(_guest(here), HANDBOOK)
+    there.wait_condition("ragtenant", "guest", "IngestSucceeded", "Ingesting")
+    with _without_rights(here, there):
+        there.kubectl("annotate", "ragtenant", "guest", "looked-at=1")
+        eventually(lambda: "cannot get" in replica.logged(), "it was looked at, and that was refused")
+        assert rows(database) == {there.namespace: ("Active", 1, True)}
+        there.kubectl("delete", "ragtenant", "guest", "--wait=false")
+        closed = {there.namespace: ("Deactivated", 0, False)}
+        eventually(lambda: rows(database) == closed, "its keys are refused")
+        told = here.wait_audited("Closed")
+        assert (told["namespace"], told["name"]) == (there.namespace, "guest")
+        assert there.get("ragtenant", "guest"), "nobody may take the finalizer off"
+    eventually(lambda: not there.get("ragtenant", "guest"), "it goes", 180)
+    assert rows(database) == {there.namespace: ("Retained", 0, False)}
+
+
+def test_answers_are_closed_when_a_watched_namespace_is_deleted_with_the_role_in_it(
+    here: World, there: World, database: str
+) -> None:
+    _start(here, there)
+    here.apply(pipeline(tenancy=EVERYONE), here.database_secret(database))
+    there.apply(_guest(here), HANDBOOK)
+    there.wait_condition("ragtenant", "guest", "IngestSucceeded", "Ingesting")
+    there.kubectl("delete", "namespace", there.namespace, "--wait=false")
+    ended = [{there.namespace: (state, 0, False)} for state in ("Deactivated", "Retained")]
+    eventually(lambda: rows(database) in ended, "its keys are refused")
+    eventually(lambda: not may_list(here, there), "the Role is gone")
 
 
 async def test_in_the_whole_cluster_a_refusal_is_an_error_and_so_is_a_kind_that_is_gone(

@@ -36,6 +36,20 @@ def test_an_object_that_no_watch_delivered_is_behind_and_known() -> None:
     assert not registry.knows(TENANT)
 
 
+def test_who_leaves_is_known_by_uid_until_gone_or_made_anew() -> None:
+    registry, going = Registry(), _body("2")
+    going["metadata"] |= {"uid": "u1", "deletionTimestamp": "2026-01-01T00:00:00Z"}
+    registry.observe(TENANT, _body("1"))
+    assert registry.leaving(TENANT) is None
+    registry.observe(TENANT, going)
+    assert registry.leaving(TENANT) == "u1"
+    registry.observe(TENANT, _body("3"))
+    assert registry.leaving(TENANT) is None, "another of its name, of which the end of the former was not heard"
+    registry.observe(TENANT, going)
+    registry.forget(TENANT)
+    assert registry.leaving(TENANT) is None
+
+
 def test_gone_is_what_a_list_lacks_unless_a_watch_has_told_of_it_since_the_list_began() -> None:
     registry = Registry()
     gone, unheard, again, edited, late = (Key("tenant", "rag", name) for name in ("gone", "un", "again", "ed", "late"))
