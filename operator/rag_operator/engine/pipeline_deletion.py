@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from rag_operator.api.conditions import Reason, merge
+from rag_operator.api.conditions import Reason, put
 from rag_operator.api.names import FINALIZER
 from rag_operator.api.pipeline_status import RagPipelineStatus
 from rag_operator.decide import pipeline as decide_pipeline
@@ -111,7 +111,5 @@ class PipelineDeletion:
         old = RagPipelineStatus.model_validate(live.get("status", {}))
         check = Check(False, Reason.TENANTS_REMAIN, message)
         facts = decide_pipeline.PipelineFacts(int(live["metadata"]["generation"]), deleting=check)
-        ready = decide_pipeline.conditions(facts)[0]
-        kept = [c for c in old.conditions if c.type != ready.type]
-        merged = merge(old.conditions, [ready, *kept], self._context.now())
-        await announce.write(self._context, PIPELINE, live, old.model_copy(update={"conditions": merged}))
+        said = put(old.conditions, decide_pipeline.conditions(facts)[:1], self._context.now())
+        await announce.write(self._context, PIPELINE, live, old.model_copy(update={"conditions": said}))

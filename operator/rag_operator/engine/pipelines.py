@@ -36,6 +36,7 @@ from rag_operator.engine.profiles import profiles_of
 from rag_operator.engine.proxies import missing_login
 from rag_operator.engine.queue import Key, key_of
 from rag_operator.engine.refusals import REFUSALS, refusal
+from rag_operator.engine.resource import read_resource
 from rag_operator.engine.secrets import Found, found, read_secret
 from rag_operator.kube.apply import apply_child, delete_child, ensure_secret
 from rag_operator.kube.client import Object
@@ -80,7 +81,7 @@ class PipelineReconciler:
 
     async def reconcile(self, key: Key) -> float | None:
         """One pass; returns seconds until the next look, None for no need."""
-        live = await self._context.api.get(PIPELINE, key.namespace, key.name)
+        live = await read_resource(self._context, key)
         if live is None or live["metadata"].get("deletionTimestamp"):
             return await self._leave(key, live)
         try:

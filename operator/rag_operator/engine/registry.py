@@ -102,6 +102,16 @@ class Registry:
         if key.kind == "tenant" and key.namespace in self._guests:
             self._guests[key.namespace].discard(key)
 
+    def found_gone(self, key: Key, delivered: str | None) -> bool:
+        """A look found nothing, and began when a watch had `delivered` this version last: forget it; True if done so.
+
+        Where a watch has told since, it may be another one of that name.
+        """
+        known = self.knows(key) and self.delivered.get(key) == delivered
+        if known:
+            self.forget(key)
+        return known
+
     def leaving(self, tenant: Key) -> str | None:
         """The uid of a tenant that is being deleted, as far as is known."""
         return self._leaving.get(tenant)

@@ -27,6 +27,7 @@ from rag_operator.engine.guests import bring_policy, missing_beside
 from rag_operator.engine.proxies import called_by, missing_login
 from rag_operator.engine.queue import Key, pipeline_key
 from rag_operator.engine.refusals import REFUSALS, refusal
+from rag_operator.engine.resource import read_resource
 from rag_operator.engine.retained import NoteNeeded, RetainedErasure
 from rag_operator.engine.revisions import Revisions
 from rag_operator.engine.runs import Runs, finished
@@ -114,7 +115,7 @@ class TenantReconciler:
 
     async def _look(self, key: Key) -> Object | None:
         try:
-            return await self._context.api.get(TENANT, key.namespace, key.name)
+            return await read_resource(self._context, key)
         except RefusedError:
             await shut_unseen(self._context, key)
             raise

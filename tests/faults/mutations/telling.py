@@ -1,4 +1,4 @@
-"""Mutations of what tells of a reconcile that fails."""
+"""Mutations of what a reconcile learns of its resource as it begins, and tells where it fails."""
 
 from __future__ import annotations
 
@@ -9,6 +9,24 @@ FAILING = "integration/operator/test_a_reconcile_that_keeps_failing_says_so.py"
 WORDS = "unit/decide/test_a_reconcile_that_fails_is_told.py"
 
 MUTATIONS = (
+    Mutation(
+        "what a look finds gone stays known",
+        "a tenant that went while a list of it was on its way is counted until the list after that",
+        f"{OPERATOR}/engine/resource.py",
+        "live is None and registry.found_gone(key, delivered)",
+        "False",
+        "faults/test_who_comes_during_a_resync_is_not_forgotten.py::test_who_went_meanwhile_is_not_brought_back",
+        api=True,
+    ),
+    Mutation(
+        "what a look finds gone is forgotten though a watch has told of it since",
+        "one made anew under its name is counted by nobody until the next list",
+        f"{OPERATOR}/engine/registry.py",
+        "self.knows(key) and self.delivered.get(key) == delivered",
+        "self.knows(key)",
+        "unit/engine/test_the_registry_counts_what_was_read_last.py"
+        "::test_what_a_look_finds_gone_is_forgotten_unless_a_watch_has_told_of_it_since_the_look_began",
+    ),
     Mutation(
         "a reconcile that fails for hours is in the log alone",
         "a webhook that does not answer leaves a pipeline without a status, and nobody knows why",

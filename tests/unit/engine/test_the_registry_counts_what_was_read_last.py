@@ -50,6 +50,17 @@ def test_who_leaves_is_known_by_uid_until_gone_or_made_anew() -> None:
     assert registry.leaving(TENANT) is None
 
 
+def test_what_a_look_finds_gone_is_forgotten_unless_a_watch_has_told_of_it_since_the_look_began() -> None:
+    registry = Registry()
+    registry.take_in(TENANT, _body("3"))
+    assert registry.found_gone(TENANT, None)
+    assert not registry.knows(TENANT)
+    assert not registry.found_gone(TENANT, None), "it was forgotten before"
+    registry.observe(TENANT, _body("9"))
+    assert not registry.found_gone(TENANT, "3")
+    assert registry.knows(TENANT)
+
+
 def test_gone_is_what_a_list_lacks_unless_a_watch_has_told_of_it_since_the_list_began() -> None:
     registry = Registry()
     gone, unheard, again, edited, late = (Key("tenant", "rag", name) for name in ("gone", "un", "again", "ed", "late"))
