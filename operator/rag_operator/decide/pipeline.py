@@ -83,6 +83,11 @@ def stopped(facts: PipelineFacts) -> bool:
     return any(check.blocked for check in (*parts(facts), rollout_check(facts.query)))
 
 
+def extras_move(facts: PipelineFacts) -> bool:
+    """Whether something that answers do without may be as it should any moment, and nothing will tell of it."""
+    return any(extra.ok is None or extra.reason is Reason.RECONCILE_FAILED for extra in facts.extras)
+
+
 def starting_period(said: Iterable[Condition], now: datetime) -> float:
     """Seconds to the next look at what is on its way: often while it moves, rarely where it has stood still for long.
 

@@ -17,7 +17,7 @@ from rag_operator.decide.checks import Check
 from rag_operator.decide.scaling import Cluster, Plan, Scaler, plan
 from rag_operator.engine.context import Context
 from rag_operator.engine.optional import bring_optional
-from rag_operator.engine.refusals import REFUSALS, refusal
+from rag_operator.engine.refusals import OF_AN_EXTRA, refusal
 from rag_operator.kube.apply import apply_child, delete_child
 from rag_operator.kube.client import Object
 from rag_operator.kube.kinds import DEPLOYMENT, HPA, SCALED_OBJECT
@@ -74,7 +74,7 @@ async def bring_autoscaler(context: Context, pipeline: RagPipeline, chosen: Plan
             assert prometheus is not None, "by the plan"
             manifest = build.scaled_object(pipeline, chosen.metrics, str(prometheus.address))
             await bring_optional(context, pipeline, SCALED_OBJECT, manifest)
-    except REFUSALS as refused:
+    except OF_AN_EXTRA as refused:
         return refusal(refused)
     return chosen.check
 

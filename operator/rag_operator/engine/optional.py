@@ -10,7 +10,7 @@ from rag_operator.api.pipeline import RagPipeline
 from rag_operator.build import monitors
 from rag_operator.decide.checks import GOOD, Check
 from rag_operator.engine.context import Context
-from rag_operator.engine.refusals import REFUSALS, refusal
+from rag_operator.engine.refusals import OF_AN_EXTRA, refusal
 from rag_operator.kube.apply import apply_child, delete_child
 from rag_operator.kube.client import Object
 from rag_operator.kube.errors import NotFoundError
@@ -24,7 +24,7 @@ async def bring_monitors(context: Context, pipeline: RagPipeline) -> Check:
     try:
         await bring_optional(context, pipeline, SERVICE_MONITOR, monitors.service_monitor(pipeline))
         await bring_optional(context, pipeline, PROMETHEUS_RULE, monitors.prometheus_rule(pipeline))
-    except REFUSALS as refused:
+    except OF_AN_EXTRA as refused:
         return refusal(refused)
     return GOOD
 

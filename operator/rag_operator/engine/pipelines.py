@@ -173,7 +173,7 @@ class PipelineReconciler:
         starting = decide.starting_period(new.conditions, self._context.now())
         if not is_true(new.conditions, ConditionType.READY):
             return BACK_OFF if decide.stopped(facts) else starting
-        if any(extra.ok is None for extra in facts.extras):
+        if decide.extras_move(facts):
             return starting
         if placed.left is not None:
             return min(READY_PERIOD, placed.left)

@@ -46,6 +46,16 @@ MUTATIONS = (
         api=True,
     ),
     Mutation(
+        "a child that answers do without stops all else",
+        "a webhook of monitors that is down keeps every new pipeline from being Ready",
+        f"{OPERATOR}/engine/refusals.py",
+        "OF_AN_EXTRA = (*REFUSALS, ApiUnavailableError)",
+        "OF_AN_EXTRA = REFUSALS",
+        "integration/optional/test_monitors_are_made_where_the_cluster_has_them.py"
+        "::test_a_webhook_of_monitors_that_does_not_answer_stops_nothing_else",
+        api=True,
+    ),
+    Mutation(
         "what answers is said not to where its reconcile fails",
         "an outage of the API server's webhooks pages people for a service that answers",
         f"{OPERATOR}/decide/failing.py",

@@ -3,40 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from tests.support.operator import HANDBOOK, World, eventually, pipeline, tenant
+from tests.support.webhooks import unanswered
 
 pytestmark = pytest.mark.integration
 TOLD = 150.0
 """Half a minute of failures, and the back-off after it."""
 HEALED = 120.0
 PAUSE = {"spec": {"paused": True}}
-
-
-@contextmanager
-def unanswered(here: World, group: str, resource: str) -> Iterator[str]:
-    """A webhook that must be asked before such an object is made here, and does not answer; its name."""
-    name = f"sidecars.{here.namespace}.example"
-    rule = {"apiGroups": [group], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": [resource]}
-    webhook = {
-        "name": name,
-        "rules": [rule],
-        "failurePolicy": "Fail",
-        "sideEffects": "None",
-        "admissionReviewVersions": ["v1"],
-        "clientConfig": {"url": "https://127.0.0.1:1/"},
-        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": here.namespace}},
-    }
-    api, kind = "admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"
-    here.apply({"apiVersion": api, "kind": kind, "metadata": {"name": name}, "webhooks": [webhook]})
-    try:
-        yield name
-    finally:
-        here.kubectl("delete", kind, name, "--ignore-not-found")
 
 
 def test_a_pipeline_names_the_webhook_that_does_not_answer(here: World, database: str) -> None:

@@ -17,6 +17,7 @@ from tests.cluster.optional_kinds import PROMETHEUS_OPERATOR
 from tests.integration.optional.conftest import install, remove
 from tests.support.looks import looks, settles
 from tests.support.operator import World, eventually, pipeline
+from tests.support.webhooks import unanswered
 from tests.unit.build.samples import all_manifests
 
 pytestmark = pytest.mark.integration
@@ -117,6 +118,20 @@ def test_a_monitor_of_the_name_that_is_another_s_stops_nothing_else(
     assert here.condition("ragpipeline", "support", "Ready")["reason"] != "NameTaken"
     here.kubectl("delete", MONITORS, "support-query")
     here.wait_condition("ragpipeline", "support", "Degraded", "AsExpected", 180)
+
+
+def test_a_webhook_of_monitors_that_does_not_answer_stops_nothing_else(
+    here: World, installed: None, database: str
+) -> None:
+    here.operator(resync_seconds="2")
+    with unanswered(here, "monitoring.coreos.com", "prometheusrules") as webhook:
+        here.apply(pipeline(), here.database_secret(database))
+        said = here.wait_condition("ragpipeline", "support", "Degraded", "ReconcileFailed")
+        assert webhook in said["message"]
+        here.wait_condition("ragpipeline", "support", "DatabaseReady", "AsExpected")
+        assert here.condition("ragpipeline", "support", "Ready")["reason"] != "ReconcileFailed"
+    here.wait_condition("ragpipeline", "support", "Degraded", "AsExpected", 180)
+    assert _there(here, RULES)
 
 
 def test_the_chart_s_own_are_taken_too(own_api: Kubernetes, installed: None) -> None:
