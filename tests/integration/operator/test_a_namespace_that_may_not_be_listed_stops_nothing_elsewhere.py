@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -32,8 +31,13 @@ def _start(here: World, there: World) -> OperatorProcess:
     return scoped.operator(**settings, resync_seconds="2")
 
 
-def _guest(here: World) -> dict[str, Any]:
-    return tenant("guest", pipelineRef={"name": "support", "namespace": here.namespace})
+def _with_guest(here: World, there: World, database: str) -> OperatorProcess:
+    """An operator of both, and a tenant there that is answered by a pipeline here."""
+    replica = _start(here, there)
+    here.apply(pipeline(tenancy=EVERYONE), here.database_secret(database))
+    there.apply(tenant("guest", pipelineRef={"name": "support", "namespace": here.namespace}), HANDBOOK)
+    there.wait_condition("ragtenant", "guest", "IngestSucceeded", "Ingesting")
+    return replica
 
 
 @contextmanager
@@ -87,10 +91,7 @@ def test_drift_heals_runs_begin_pipelines_go_and_the_release_lets_go(here: World
 def test_its_tenants_are_no_orphans_are_not_forgotten_and_hold_the_pipeline_that_has_their_data(
     here: World, there: World, database: str
 ) -> None:
-    replica = _start(here, there)
-    here.apply(pipeline(tenancy=EVERYONE), here.database_secret(database))
-    there.apply(_guest(here), HANDBOOK)
-    there.wait_condition("ragtenant", "guest", "IngestSucceeded", "Ingesting")
+    replica = _with_guest(here, there, database)
     with _without_rights(here, there):
         _resyncs(replica)
         assert not replica.scrape().of("rag_operator_resync_differences_total", difference="vanished")
@@ -117,10 +118,7 @@ def test_its_tenants_are_no_orphans_are_not_forgotten_and_hold_the_pipeline_that
 def test_a_tenant_that_is_deleted_after_the_operators_rights_is_closed_and_no_other_is(
     here: World, there: World, database: str
 ) -> None:
-    replica = _start(here, there)
-    here.apply(pipeline(tenancy=EVERYONE), here.database_secret(database))
-    there.apply(_guest(here), HANDBOOK)
-    there.wait_condition("ragtenant", "guest", "IngestSucceeded", "Ingesting")
+    replica = _with_guest(here, there, database)
     with _without_rights(here, there):
         there.kubectl("annotate", "ragtenant", "guest", "looked-at=1")
         eventually(lambda: "cannot get" in replica.logged(), "it was looked at, and that was refused")
@@ -138,10 +136,7 @@ def test_a_tenant_that_is_deleted_after_the_operators_rights_is_closed_and_no_ot
 def test_answers_are_closed_when_a_watched_namespace_is_deleted_with_the_role_in_it(
     here: World, there: World, database: str
 ) -> None:
-    _start(here, there)
-    here.apply(pipeline(tenancy=EVERYONE), here.database_secret(database))
-    there.apply(_guest(here), HANDBOOK)
-    there.wait_condition("ragtenant", "guest", "IngestSucceeded", "Ingesting")
+    _with_guest(here, there, database)
     there.kubectl("delete", "namespace", there.namespace, "--wait=false")
     ended = [{there.namespace: (state, 0, False)} for state in ("Deactivated", "Retained")]
     eventually(lambda: rows(database) in ended, "its keys are refused")

@@ -13,7 +13,10 @@ pytestmark = pytest.mark.integration
 TOLD = 150.0
 """Half a minute of failures, and the back-off after it."""
 HEALED = 120.0
-PAUSE = {"spec": {"paused": True}}
+
+
+def _pause(here: World, *, paused: bool) -> None:
+    here.kubectl("patch", "ragpipeline", "support", "--type=merge", "-p", json.dumps({"spec": {"paused": paused}}))
 
 
 def test_a_pipeline_names_the_webhook_that_does_not_answer(here: World, database: str) -> None:
@@ -36,11 +39,11 @@ def test_a_tenant_does_and_keeps_no_trace_of_it_while_its_pipeline_is_paused(her
         here.apply(tenant(suspend=True))
         said = here.wait_condition("ragtenant", "acme", "Ready", "ReconcileFailed", TOLD)
         assert webhook in said["message"]
-        here.kubectl("patch", "ragpipeline", "support", "--type=merge", "-p", json.dumps(PAUSE))
+        _pause(here, paused=True)
         here.wait_condition("ragpipeline", "support", "Paused", "Paused")
     for condition in ("Ready", "Degraded"):
         here.wait_condition("ragtenant", "acme", condition, "Reconciling", HEALED)
     assert not here.has("cronjob/acme-ingest"), "it was not looked at further"
-    here.kubectl("patch", "ragpipeline", "support", "--type=merge", "-p", json.dumps({"spec": {"paused": False}}))
+    _pause(here, paused=False)
     here.wait_condition("ragtenant", "acme", "Ready", "Suspended", HEALED)
     assert here.condition("ragtenant", "acme", "Degraded")["status"] == "True", "suspended before it was ever read"
